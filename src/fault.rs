@@ -1,0 +1,82 @@
+//! The one shape in which every failure reaches a person or an agent.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Stable names of everything that can go wrong; scripts and agents match on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FaultCode {
+    /// The arguments of a call are missing, unknown or out of range.
+    InvalidArgument,
+    /// A named file or folder does not exist or cannot be read.
+    NotReadable,
+    /// A file was read, but is not what it should be.
+    InvalidInput,
+    /// Writing failed: no space, no permission, or the folder vanished.
+    NotWritable,
+    /// A defect of this program; please report it.
+    Internal,
+}
+
+/// A failure as it is shown: what happened, what to do, and what proves it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// Stable snake_case name of the failure.
+    pub error: FaultCode,
+    /// What happened and where.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Whether the same call may succeed later without a change.
+    pub retryable: bool,
+    /// Files or facts that show it.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+}
+
+impl Fault {
+    /// A failure that a repeat of the same call will not mend.
+    pub fn new(error: FaultCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            error,
+            message: message.into(),
+            hint: hint.into(),
+            retryable: false,
+            evidence: Vec::new(),
+        }
+    }
+
+    /// Marks the failure as one that may pass.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// Adds a file or fact that shows the failure.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: impl Into<String>) -> Self {
+        self.evidence.push(evidence.into());
+        self
+    }
+}
+
+impl From<crate::disk::DiskError> for Fault {
+    fn from(error: crate::disk::DiskError) -> Self {
+        let path: PathBuf = error.path().to_path_buf();
+        let (code, hint) = if error.is_write() {
+            (
+                FaultCode::NotWritable,
+                "free some space or choose a folder that this user may write, then repeat the call",
+            )
+        } else {
+            (FaultCode::NotReadable, "check the path and its permissions")
+        };
+        Fault::new(code, error.to_string(), hint).with_evidence(path.display().to_string())
+    }
+}

@@ -1,0 +1,7 @@
+//! Measure serving engines fairly, keep the evidence, and refuse what the evidence does not allow.
+//!
+//! Data flows one way: the command line and the MCP tools call one domain
+//! function each, and print or return the plain record that it gives back.
+
+pub mod disk;
+pub mod fault;
