@@ -3,5 +3,8 @@
 //! Data flows one way: the command line and the MCP tools call one domain
 //! function each, and print or return the plain record that it gives back.
 
+pub mod cli;
 pub mod disk;
 pub mod fault;
+pub mod mcp;
+pub mod nearest;
