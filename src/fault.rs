@@ -16,6 +16,8 @@ pub enum FaultCode {
     NotReadable,
     /// A file was read, but is not what it should be.
     InvalidInput,
+    /// A benchmark plan that cannot be used.
+    InvalidPlan,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
     /// A defect of this program; please report it.

@@ -1,0 +1,3 @@
+//! One fair benchmark: plan, candidates, workload, load, metrics, rows, summary.
+
+pub mod plan;
