@@ -18,6 +18,8 @@ pub enum FaultCode {
     InvalidInput,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// No engine answers at an address.
+    EngineUnreachable,
     /// A defect of this program; please report it.
     Internal,
 }
