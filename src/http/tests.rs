@@ -142,7 +142,7 @@ async fn not_http_is_a_protocol_error() {
 
 #[tokio::test]
 async fn the_pool_keeps_connections_alive() {
-    let (address, requests) = serve(vec![vec![OK, OK, OK]]).await;
+    let (address, requests) = serve(vec![vec![OK, OK, OK, OK]]).await;
     let pool = Pool::new(Base::at(address));
     for turn in 0..3 {
         let exchange = post(&pool).await.unwrap();
@@ -174,7 +174,7 @@ async fn a_stale_connection_is_retried_once_and_counted() {
 
 #[tokio::test]
 async fn a_connection_closed_while_idle_is_replaced() {
-    let (address, _) = serve(vec![vec![OK], vec![OK]]).await;
+    let (address, _) = serve(vec![vec![OK], vec![OK, OK]]).await;
     let pool = Pool::new(Base::at(address));
     let first = post(&pool).await.unwrap();
     drain(&pool, first).await;
