@@ -20,6 +20,8 @@ pub enum FaultCode {
     InvalidPlan,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// No engine answers at an address.
+    EngineUnreachable,
     /// A defect of this program; please report it.
     Internal,
 }

@@ -7,5 +7,6 @@ pub mod bench;
 pub mod cli;
 pub mod disk;
 pub mod fault;
+pub mod http;
 pub mod mcp;
 pub mod nearest;
