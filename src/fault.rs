@@ -18,6 +18,14 @@ pub enum FaultCode {
     InvalidInput,
     /// A benchmark plan that cannot be used.
     InvalidPlan,
+    /// A program that a command names is not installed.
+    CommandNotFound,
+    /// A command could not be started.
+    LaunchFailed,
+    /// No job has that id, or its folder is gone.
+    JobUnknown,
+    /// A file of a job folder was changed by hand.
+    JobTampered,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
     /// No engine answers at an address.

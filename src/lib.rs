@@ -8,5 +8,8 @@ pub mod cli;
 pub mod disk;
 pub mod fault;
 pub mod http;
+pub mod job;
+pub mod launch;
 pub mod mcp;
 pub mod nearest;
+pub mod redact;
