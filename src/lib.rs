@@ -12,4 +12,6 @@ pub mod job;
 pub mod launch;
 pub mod mcp;
 pub mod nearest;
+pub mod own_binary;
 pub mod redact;
+pub mod sha256;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{JobError, JobState, JobStatus};
 use crate::disk;
+use crate::sha256;
 
 /// `spec.json`: what the job does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl JobFolder {
         };
         let path = self.result_path();
         let bytes = disk::read(&path)?;
-        if sha256_hex(&bytes) != recorded {
+        if sha256::hex(&bytes) != recorded {
             return Err(JobError::Tampered {
                 path,
                 problem: "its SHA-256 is not the one recorded when it was written".to_owned(),
@@ -142,15 +142,4 @@ impl JobFolder {
             problem: error.to_string(),
         })
     }
-}
-
-/// Lower-case hex SHA-256.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }

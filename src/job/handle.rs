@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::folder::{JobFolder, sha256_hex};
+use super::folder::JobFolder;
 use super::{JobError, JobSpec, JobState, JobStatus, Progress, now};
 use crate::disk::{self, DiskError};
 use crate::fault::Fault;
+use crate::sha256;
 
 /// How a job's work ended.
 #[derive(Debug)]
@@ -158,7 +159,7 @@ fn finish(handle: &JobHandle, outcome: Outcome) -> Result<(), JobError> {
                 Ok(()) => handle.update(|status| {
                     status.state = JobState::Done;
                     "done".clone_into(&mut status.message);
-                    status.result_sha256 = Some(sha256_hex(&json));
+                    status.result_sha256 = Some(sha256::hex(&json));
                     status.progress.eta_s = Some(0.0);
                 }),
                 Err(error) => fail(handle, error.into()),

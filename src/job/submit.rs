@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::folder::{JobFolder, JobSpec, sha256_hex};
+use super::folder::{JobFolder, JobSpec};
 use super::registry::{self, Entry};
 use super::{JobError, JobState, JobStatus, Progress, now};
 use crate::disk;
+use crate::own_binary::own_binary;
+use crate::sha256;
 
 /// What became of a submission.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ fn check(entry: &Entry) -> Result<JobFolder, JobError> {
         return Err(JobError::Gone { dir: job.dir });
     }
     let path = job.spec_path();
-    let unchanged = disk::read(&path).is_ok_and(|bytes| sha256_hex(&bytes) == entry.spec_sha256);
+    let unchanged = disk::read(&path).is_ok_and(|bytes| sha256::hex(&bytes) == entry.spec_sha256);
     if unchanged {
         Ok(job)
     } else {
@@ -104,7 +106,7 @@ fn create(jobs_dir: &Path, kind: &str, key: &str, payload: Value) -> Result<JobF
     let entry = Entry {
         id,
         dir: job.dir.clone(),
-        spec_sha256: sha256_hex(&json),
+        spec_sha256: sha256::hex(&json),
     };
     registry::record(&entry, key)?;
     Ok(job)
@@ -138,7 +140,7 @@ fn launch(job: &JobFolder) -> Result<(), JobError> {
         .append(true)
         .open(job.log())
         .map_err(wrap)?;
-    let mut command = Command::new(crate::launch::own_binary().map_err(wrap)?);
+    let mut command = Command::new(own_binary().map_err(wrap)?);
     command
         .arg("supervise")
         .arg(&job.dir)

@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 use super::{GuardSpec, LaunchError};
+use crate::own_binary::own_binary;
 
 /// What to run, and where its output goes.
 #[derive(Debug, Clone)]
@@ -149,12 +150,4 @@ async fn wait(mut child: Child) -> Ended {
         killed: false,
         log_failure: Some("the guard ended without a report".to_owned()),
     })
-}
-
-/// The path of this program, which also plays guard and supervisor.
-pub fn own_binary() -> std::io::Result<PathBuf> {
-    match std::env::var_os("SOTA_LOOP_BINARY") {
-        Some(path) => Ok(PathBuf::from(path)),
-        None => std::env::current_exe(),
-    }
 }
