@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod cli;
 pub mod disk;
+pub mod engine;
 pub mod fault;
 pub mod http;
 pub mod job;

@@ -106,24 +106,41 @@ fn copy_lines(
     stream: impl Read + Send + 'static,
     log: Arc<std::fs::File>,
 ) -> std::thread::JoinHandle<Option<String>> {
-    /// Longer lines (progress bars without an end) are cut into pieces.
-    const LINE: u64 = 64 << 10;
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut failure = None;
         let mut line = Vec::new();
         loop {
             line.clear();
-            match (&mut reader).take(LINE).read_until(b'\n', &mut line) {
+            match read_line(&mut reader, &mut line) {
                 Ok(0) | Err(_) => return failure,
                 Ok(_) => {}
             }
-            let text = String::from_utf8_lossy(&line);
+            // A progress bar redraws with `\r`: each state becomes a line.
+            let text = String::from_utf8_lossy(&line).replace('\r', "\n");
             if let Err(error) = (&*log).write_all(redact(&text).as_bytes()) {
                 failure.get_or_insert(error.to_string());
             }
         }
     })
+}
+
+/// Reads up to `\n` or `\r`, at most 64 KiB.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    const MOST: usize = 64 << 10;
+    loop {
+        let available = reader.fill_buf()?;
+        if available.is_empty() {
+            return Ok(line.len());
+        }
+        let end = memchr::memchr2(b'\n', b'\r', available).map(|at| at + 1);
+        let taken = end.unwrap_or(available.len());
+        line.extend_from_slice(&available[..taken]);
+        reader.consume(taken);
+        if end.is_some() || line.len() >= MOST {
+            return Ok(line.len());
+        }
+    }
 }
 
 /// Set when the owner says `stop` or is gone.
