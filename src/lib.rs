@@ -3,6 +3,7 @@
 //! Data flows one way: the command line and the MCP tools call one domain
 //! function each, and print or return the plain record that it gives back.
 
+pub mod bench;
 pub mod disk;
 pub mod fault;
 pub mod http;

@@ -1,0 +1,4 @@
+//! Fair benchmarking of serving engines: workload, load and metrics.
+
+pub mod load;
+pub mod workload;
