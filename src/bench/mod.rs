@@ -1,4 +1,5 @@
 //! Fair benchmarking of serving engines: workload, load and metrics.
 
 pub mod load;
+pub mod metrics;
 pub mod workload;
