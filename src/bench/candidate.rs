@@ -137,7 +137,10 @@ mod tests {
     fn ids(tier: u8, most: u32) -> (Vec<String>, usize) {
         let plan = plan(tier, most);
         let found = candidates(&plan, "sglang", &plan.frameworks["sglang"]);
-        (found.list.into_iter().map(|c| c.id).collect(), found.left_out)
+        (
+            found.list.into_iter().map(|c| c.id).collect(),
+            found.left_out,
+        )
     }
 
     #[test]
@@ -149,8 +152,21 @@ mod tests {
     #[test]
     fn the_product_is_bounded_and_says_what_it_left_out() {
         let (list, left_out) = ids(3, 9);
-        assert_eq!(list, ["base", "a=1,b=x", "a=2,b=x", "a=2,b=null", "a=3,b=x", "a=3,b=null"]);
+        assert_eq!(
+            list,
+            [
+                "base",
+                "a=1,b=x",
+                "a=2,b=x",
+                "a=2,b=null",
+                "a=3,b=x",
+                "a=3,b=null"
+            ]
+        );
         assert_eq!(left_out, 0);
-        assert_eq!(ids(3, 3), (vec!["base".into(), "a=1,b=x".into(), "a=2,b=x".into()], 3));
+        assert_eq!(
+            ids(3, 3),
+            (vec!["base".into(), "a=1,b=x".into(), "a=2,b=x".into()], 3)
+        );
     }
 }

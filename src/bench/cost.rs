@@ -30,7 +30,10 @@ const TYPICAL_OUTPUT_TPS: f64 = 4_000.0;
 /// The cost of a plan with these candidates, grouped by framework.
 pub fn estimate(plan: &Plan, candidates: &[Candidate], groups: &[Vec<usize>], rows: &Path) -> Cost {
     let cells = plan.scenarios().len() * plan.load_points().len();
-    let arms: Vec<usize> = groups.iter().filter_map(|group| group.first().copied()).collect();
+    let arms: Vec<usize> = groups
+        .iter()
+        .filter_map(|group| group.first().copied())
+        .collect();
     let search = session::search(groups);
     let measure = session::interleaved(&arms, plan.search.repeats);
     let shared = plan.search.relaunch == super::plan::Relaunch::Shared;
@@ -44,7 +47,9 @@ pub fn estimate(plan: &Plan, candidates: &[Candidate], groups: &[Vec<usize>], ro
     }
     let runs = (search.len() + measure.len()) * cells;
     let seen = seen_before(rows);
-    let ready = seen.ready_s.unwrap_or_else(|| typical_ready(plan, candidates));
+    let ready = seen
+        .ready_s
+        .unwrap_or_else(|| typical_ready(plan, candidates));
     let run = seen.run_s.unwrap_or_else(|| typical_run(plan));
     Cost {
         launches: launches as u32,
@@ -52,7 +57,11 @@ pub fn estimate(plan: &Plan, candidates: &[Candidate], groups: &[Vec<usize>], ro
         estimated_s: launches as f64 * ready + runs as f64 * run,
         basis: match (seen.ready_s, seen.run_s) {
             (Some(_), Some(_)) => {
-                format!("medians of {} earlier rows in {}", seen.count, rows.display())
+                format!(
+                    "medians of {} earlier rows in {}",
+                    seen.count,
+                    rows.display()
+                )
             }
             _ => format!(
                 "no earlier rows: {ready:.0} s a launch, {run:.0} s a run at {TYPICAL_INPUT_TPS} tokens/s in and {TYPICAL_OUTPUT_TPS} out"

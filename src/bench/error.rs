@@ -33,6 +33,8 @@ pub enum BenchError {
     QueuedTooLong,
     #[error("the job's own record cannot be read: {0}")]
     Result(serde_json::Error),
+    #[error("the plan has no framework `{0}`")]
+    NoSuchFramework(String),
     #[error("the output folder {} is not absolute", .0.display())]
     RelativeOutput(PathBuf),
 }
@@ -45,7 +47,10 @@ fn list(occupants: &[Occupant]) -> String {
             let memory = occupant
                 .memory_mib
                 .map_or_else(|| "unknown memory".to_owned(), |mib| format!("{mib} MiB"));
-            format!("GPU {}: pid {} ({user}, {memory})", occupant.gpu, occupant.pid)
+            format!(
+                "GPU {}: pid {} ({user}, {memory})",
+                occupant.gpu, occupant.pid
+            )
         })
         .collect::<Vec<_>>()
         .join("; ")
@@ -84,7 +89,7 @@ impl From<BenchError> for Fault {
                 "wait for the other job, then give the plan again",
             )
             .retryable(),
-            BenchError::Result(_) => Fault::new(
+            BenchError::Result(_) | BenchError::NoSuchFramework(_) => Fault::new(
                 FaultCode::JobTampered,
                 message,
                 "remove the job folder and give the plan again",

@@ -43,7 +43,9 @@ impl RunFailure {
     pub fn died(ended: &Ended, when: &str, log: &Path) -> Self {
         let text = log_end(log);
         match diagnose(&text) {
-            Some(found) => Self::diagnosed(&found, &format!("the server ended with {ended} {when}")),
+            Some(found) => {
+                Self::diagnosed(&found, &format!("the server ended with {ended} {when}"))
+            }
             None => Self::failed(format!(
                 "the server ended with {ended} {when}; last log line: {}",
                 last_line(&text).unwrap_or("(none)")
@@ -59,7 +61,10 @@ impl RunFailure {
             Some(found) => Self::diagnosed(&found, &lead),
             None => Self::of(
                 RowStatus::Timeout,
-                format!("{lead}; last log line: {}", last_line(&text).unwrap_or("(none)")),
+                format!(
+                    "{lead}; last log line: {}",
+                    last_line(&text).unwrap_or("(none)")
+                ),
             ),
         }
     }
@@ -67,7 +72,10 @@ impl RunFailure {
     /// Out of memory according to the log of a server that goes on.
     pub fn out_of_memory(log: &Path) -> Option<Self> {
         let found = diagnose(&log_end(log)).filter(|found| found.class == "oom")?;
-        Some(Self::diagnosed(&found, "the server ran out of memory under load"))
+        Some(Self::diagnosed(
+            &found,
+            "the server ran out of memory under load",
+        ))
     }
 
     fn diagnosed(found: &Diagnosis, lead: &str) -> Self {
@@ -126,7 +134,11 @@ mod tests {
         let (_dir, path) = log("start\ntorch.OutOfMemoryError: CUDA out of memory. Tried\nbye\n");
         let failure = RunFailure::died(&ended(1), "before it was ready", &path);
         assert_eq!(failure.status, RowStatus::Oom);
-        assert!(failure.reason.starts_with("oom: the server ended with exit status 1 before"));
+        assert!(
+            failure
+                .reason
+                .starts_with("oom: the server ended with exit status 1 before")
+        );
         assert!(failure.reason.contains("Tried"));
     }
 

@@ -30,7 +30,7 @@ pub use cost::Cost;
 pub use error::BenchError;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
-pub use request::{BenchPayload, KIND, Place, Started, check, plan_from, start};
+pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowStatus};
 pub use rows_file::{RowsError, of_job};
 pub use runner::{payload_of, run};

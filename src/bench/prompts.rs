@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::failure::RunFailure;
 use super::plan::{DatasetKind, Plan, Scenario};
-use super::workload::{LenRange, Prompt, RandomPrompts, WorkloadError, random_prompts, read_prompts};
+use super::workload::{
+    LenRange, Prompt, RandomPrompts, WorkloadError, random_prompts, read_prompts,
+};
 
 /// Where a plan's prompts come from.
 #[derive(Debug)]
@@ -71,11 +73,7 @@ impl Prompts {
 
     /// The prompts of one measured run. `purpose` names the run: every engine
     /// gets the same for it, and no two runs get the same.
-    pub fn measured(
-        &self,
-        scenario: &Scenario,
-        purpose: &str,
-    ) -> Result<Vec<Prompt>, RunFailure> {
+    pub fn measured(&self, scenario: &Scenario, purpose: &str) -> Result<Vec<Prompt>, RunFailure> {
         match &self.source {
             Source::File { measured, .. } => Ok(measured.clone()),
             Source::Random { .. } => self.random(

@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn each_criterion_decides_in_its_turn() {
-        let cases: [(fn(&mut Standing), &str); 7] = [
+        type Worsen = fn(&mut Standing);
+        let cases: [(Worsen, &str); 7] = [
             (|s| s.ok = 0, "not ok"),
             (|s| s.sla_passed = false, "SLA broken"),
             (|s| s.request_throughput = Some(4.9), "slower"),

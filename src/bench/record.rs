@@ -135,7 +135,10 @@ fn brief(row: &Row) -> BriefRow {
 fn next(job: &JobFolder, state: JobState, payload: &BenchPayload) -> String {
     match state {
         JobState::Queued | JobState::Running => {
-            format!("run_benchmark {{\"job_id\": \"{}\", \"wait_s\": 240}}", job.id)
+            format!(
+                "run_benchmark {{\"job_id\": \"{}\", \"wait_s\": 240}}",
+                job.id
+            )
         }
         JobState::Done => match &payload.campaign {
             Some(root) => format!("check_gap {{\"campaign\": \"{}\"}}", root.display()),

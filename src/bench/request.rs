@@ -71,6 +71,12 @@ pub fn start(plan: Plan, label: Option<String>, place: Place<'_>) -> Result<Star
     })
 }
 
+/// What a plan would cost; nothing is launched.
+pub fn cost(plan: Plan, place: Place<'_>) -> Result<Cost, BenchError> {
+    let (payload, _) = place_job(plan, None, place)?;
+    check(&payload)
+}
+
 fn place_job(
     plan: Plan,
     label: Option<String>,
@@ -101,7 +107,7 @@ fn place_job(
 }
 
 /// Refuses a job that could not run, and tells what it would cost.
-pub fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
+fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     let plan = &payload.plan;
     launch::resolve(&plan.hardware.gpu_ids)?;
     Prompts::of(plan)?;

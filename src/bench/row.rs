@@ -52,6 +52,8 @@ pub struct Row {
     pub key: String,
     /// When the run ended, UTC.
     pub time: String,
+    /// Which launch of the job served this row, from 1.
+    pub launch: Option<u32>,
     pub hardware: RowHardware,
     pub workload: Workload,
     pub sla: RowSla,
@@ -124,8 +126,6 @@ pub struct RowSla {
 pub struct Timing {
     /// From launch to ready; the same launch may serve several rows.
     pub ready_s: Option<f64>,
-    /// Which launch of the job served this row, from 1.
-    pub launch: u32,
     pub warmup_passes: u32,
     pub warmup_s: f64,
     /// Whether two warm-up passes agreed.

@@ -11,9 +11,7 @@ use super::measure::Measured;
 use super::metrics::SloOutcome;
 use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
 use super::request::BenchPayload;
-use super::row::{
-    Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload,
-};
+use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
 use super::server::{Server, ServerSpec, argv, engine_of};
 use super::session::{Phase, Session};
 use crate::job::now;
@@ -60,7 +58,10 @@ impl RowWriter {
         raw: PathBuf,
     ) -> Result<Cell, BenchError> {
         let plan = &self.plan;
-        let framework = &plan.frameworks[&candidate.framework];
+        let framework = plan
+            .frameworks
+            .get(&candidate.framework)
+            .ok_or_else(|| BenchError::NoSuchFramework(candidate.framework.clone()))?;
         let spec = ServerSpec {
             plan,
             framework,
@@ -158,7 +159,7 @@ impl RowWriter {
         row.server_command = shell_words(&row.server_argv);
         row.artifacts.server_log = Some(server.log.clone());
         row.timing.ready_s = Some(server.ready_s);
-        row.timing.launch = launch;
+        row.launch = Some(launch);
     }
 
     fn blank(&self, cell: &Cell) -> Row {
@@ -178,6 +179,7 @@ impl RowWriter {
             job_id: self.job_id.clone(),
             key: cell.key.clone(),
             time: now(),
+            launch: None,
             hardware: RowHardware {
                 gpu_model: plan.hardware.gpu_model.clone(),
                 gpu_count: plan.hardware.gpu_count,

@@ -178,7 +178,10 @@ impl Runner {
                     );
                 }),
             }
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+            {
                 return Err(BenchError::QueuedTooLong);
             }
             tokio::select! {
@@ -234,10 +237,9 @@ impl Runner {
                 continue;
             }
             let row = match self.reason_to_skip(session, &cell) {
-                Some(reason) => self.writer.failed(
-                    &cell,
-                    &RunFailure::of(RowStatus::Skipped, reason),
-                ),
+                Some(reason) => self
+                    .writer
+                    .failed(&cell, &RunFailure::of(RowStatus::Skipped, reason)),
                 None => self.measured_row(session, index, &cell, kept).await?,
             };
             self.record(row)?;
@@ -361,7 +363,10 @@ impl Runner {
     }
 
     async fn stop(&mut self, kept: Option<Kept>) {
-        let Some(Kept { candidate, server, .. }) = kept else {
+        let Some(Kept {
+            candidate, server, ..
+        }) = kept
+        else {
             return;
         };
         let log = server.log.display().to_string();
@@ -398,7 +403,10 @@ impl Runner {
 
     /// Out of time, or an earlier repeat showed that the candidate cannot run.
     fn reason_to_skip(&self, session: &Session, cell: &Cell) -> Option<String> {
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
             return Some(format!(
                 "max_wall_s of {} s is used up",
                 self.plan().search.max_wall_s.unwrap_or_default()
@@ -413,9 +421,15 @@ impl Runner {
                 && row.workload.scenario == cell.scenario.name
                 && row.phase == Phase::Measure
                 && row.repeat < session.repeat
-                && matches!(row.status, RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout)
+                && matches!(
+                    row.status,
+                    RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout
+                )
         })?;
-        Some(format!("repeat {} ended {}", earlier.repeat, earlier.status))
+        Some(format!(
+            "repeat {} ended {}",
+            earlier.repeat, earlier.status
+        ))
     }
 
     fn record(&mut self, row: Row) -> Result<(), Halt> {
@@ -449,9 +463,9 @@ impl Runner {
             for cell in standings(&self.rows) {
                 let best = cell.iter().find(|standing| {
                     standing.ok > 0
-                        && ids
-                            .iter()
-                            .any(|c| c.framework == standing.framework && c.id == standing.candidate_id)
+                        && ids.iter().any(|c| {
+                            c.framework == standing.framework && c.id == standing.candidate_id
+                        })
                 });
                 let index = best.and_then(|best| {
                     group
@@ -473,7 +487,13 @@ impl Runner {
         let candidate = &self.candidates[session.candidate];
         let plain = |text: &str| -> String {
             text.chars()
-                .map(|c| if c.is_ascii_alphanumeric() || "-_.=".contains(c) { c } else { '_' })
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || "-_.=".contains(c) {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
                 .take(80)
                 .collect()
         };
@@ -484,7 +504,11 @@ impl Runner {
         self.job
             .dir()
             .join("runs")
-            .join(format!("{}-{}", plain(&candidate.framework), plain(&candidate.id)))
+            .join(format!(
+                "{}-{}",
+                plain(&candidate.framework),
+                plain(&candidate.id)
+            ))
             .join(phase)
     }
 

@@ -53,7 +53,10 @@ pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError
     let ServerSpec {
         plan, framework, ..
     } = spec;
-    let python = framework.python.as_ref().map(|path| path.display().to_string());
+    let python = framework
+        .python
+        .as_ref()
+        .map(|path| path.display().to_string());
     let request = LaunchRequest {
         framework: &spec.candidate.framework,
         command: framework.command.as_deref(),
@@ -211,7 +214,11 @@ impl Server {
         run.extra_body = plan.benchmark.extra_request_body.clone();
         let (_keep, cancel) = tokio::sync::watch::channel(false);
         let outcome = drive(run, std::sync::Arc::default(), cancel).await?;
-        match outcome.samples.first().and_then(|sample| sample.error.as_ref()) {
+        match outcome
+            .samples
+            .first()
+            .and_then(|sample| sample.error.as_ref())
+        {
             Some(error) => Err(RunFailure::failed(format!(
                 "the server is up but refuses a first request: {}",
                 error.message

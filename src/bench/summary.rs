@@ -8,7 +8,10 @@ use super::row::{Row, RowStatus};
 /// The three parts: best commands by framework, the comparison across
 /// frameworks, and what failed or broke its SLA.
 pub fn summary(rows: &[Row], job_id: &str, warnings: &[String]) -> String {
-    let mut text = format!("# Benchmark summary\n\nJob `{job_id}`, {} rows.\n", rows.len());
+    let mut text = format!(
+        "# Benchmark summary\n\nJob `{job_id}`, {} rows.\n",
+        rows.len()
+    );
     let cells = standings(rows);
     text.push_str("\n## Best command of each framework\n\n");
     best_commands(&mut text, &cells, rows);
@@ -116,7 +119,11 @@ fn comparison(text: &mut String, cells: &[Vec<Standing>]) {
                 standing.candidate_id,
                 standing.ok,
                 standing.runs,
-                if standing.sla_passed { "passed" } else { "broken" },
+                if standing.sla_passed {
+                    "passed"
+                } else {
+                    "broken"
+                },
                 number(standing.request_throughput, 3),
                 number(standing.output_token_throughput, 1),
                 number(standing.p50_ttft_ms, 1),
@@ -134,7 +141,9 @@ fn failures(text: &mut String, rows: &[Row]) {
             RowStatus::Ok => format!("SLA: {}", row.sla.broken.join("; ")),
             status => format!(
                 "{status}: {}",
-                row.failure_reason.as_deref().unwrap_or("no reason was recorded")
+                row.failure_reason
+                    .as_deref()
+                    .unwrap_or("no reason was recorded")
             ),
         };
         any = true;

@@ -71,13 +71,15 @@ fn median_ms(samples: &[Sample]) -> Result<f64, RunFailure> {
         .iter()
         .filter(|sample| sample.is_ok())
         .filter_map(|sample| Some(sample.end_ns? as f64 / 1e6));
-    Distribution::new(latencies).percentile(50.0).ok_or_else(|| {
-        let first = samples.iter().find_map(|sample| sample.error.as_ref());
-        RunFailure::failed(format!(
-            "no warm-up request succeeded: {}",
-            first.map_or("no answer", |error| error.message.as_str())
-        ))
-    })
+    Distribution::new(latencies)
+        .percentile(50.0)
+        .ok_or_else(|| {
+            let first = samples.iter().find_map(|sample| sample.error.as_ref());
+            RunFailure::failed(format!(
+                "no warm-up request succeeded: {}",
+                first.map_or("no answer", |error| error.message.as_str())
+            ))
+        })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub enum CampaignError {
     },
     #[error("there is no campaign `{name}`")]
     Unknown { name: String, known: Vec<String> },
+    #[error("the workspace has no campaign")]
+    None,
     #[error("several campaigns are open: {}", ids.join(", "))]
     Ambiguous { ids: Vec<String> },
     #[error("{}:{line}: {problem}", path.display())]
@@ -48,14 +50,15 @@ impl From<CampaignError> for Fault {
             CampaignError::NeedsInput { questions, .. } => {
                 Fault::new(FaultCode::NeedsInput, message, questions.join(" "))
             }
-            CampaignError::Unknown { known, .. } => Fault::new(
+            CampaignError::Unknown { known, .. } if !known.is_empty() => Fault::new(
                 FaultCode::CampaignUnknown,
                 message,
-                if known.is_empty() {
-                    "open one: campaign {\"action\": \"open\", \"model\": \"...\"}".to_owned()
-                } else {
-                    format!("campaigns here: {}", known.join(", "))
-                },
+                format!("campaigns here: {}", known.join(", ")),
+            ),
+            CampaignError::Unknown { .. } | CampaignError::None => Fault::new(
+                FaultCode::CampaignUnknown,
+                message,
+                "open one: campaign {\"action\": \"open\", \"model\": \"...\"}",
             ),
             CampaignError::Ambiguous { .. } => Fault::new(
                 FaultCode::CampaignAmbiguous,

@@ -50,9 +50,19 @@ fn an_edit_breaks_the_chain_at_its_line() {
     assert!(error.contains("lineage.jsonl:2:"), "{error}");
     assert!(log.append(event(9)).is_err());
 
-    let without: String = text.lines().enumerate().filter(|(i, _)| *i != 1).map(|(_, l)| format!("{l}\n")).collect();
+    let without: String = text
+        .lines()
+        .enumerate()
+        .filter(|(i, _)| *i != 1)
+        .map(|(_, l)| format!("{l}\n"))
+        .collect();
     std::fs::write(log.path(), without).unwrap();
-    assert!(log.read().unwrap_err().to_string().contains(":2: it does not follow"));
+    assert!(
+        log.read()
+            .unwrap_err()
+            .to_string()
+            .contains(":2: it does not follow")
+    );
 }
 
 #[test]
@@ -75,7 +85,9 @@ fn appends_of_many_threads_are_neither_lost_nor_mixed() {
         .map(|event| event.body["n"].as_u64().unwrap())
         .collect();
     seen.sort_unstable();
-    let wanted: Vec<u64> = (0..4).flat_map(|n| (0..10).map(move |m| n * 100 + m)).collect();
+    let wanted: Vec<u64> = (0..4)
+        .flat_map(|n| (0..10).map(move |m| n * 100 + m))
+        .collect();
     assert_eq!(seen, wanted);
 }
 
@@ -83,7 +95,8 @@ fn appends_of_many_threads_are_neither_lost_nor_mixed() {
 fn secrets_do_not_reach_the_log() {
     let (_dir, log) = log();
     let body = json!({"note": ["token hf_abcdefghijkl"]});
-    log.append(NewEvent::new(EventKind::GapChecked, body)).unwrap();
+    log.append(NewEvent::new(EventKind::GapChecked, body))
+        .unwrap();
     let text = std::fs::read_to_string(log.path()).unwrap();
     assert!(!text.contains("abcdefghijkl"));
     assert_eq!(log.read().unwrap().len(), 1);

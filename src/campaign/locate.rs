@@ -61,7 +61,12 @@ pub fn campaigns(workspace: &Path) -> Vec<Campaign> {
 /// The campaign named by id or root; by default the one of the workspace.
 pub fn locate(workspace: &Path, name: Option<&str>) -> Result<Found, CampaignError> {
     let known = campaigns(workspace);
-    let ids = || known.iter().map(|campaign| campaign.id.clone()).collect::<Vec<_>>();
+    let ids = || {
+        known
+            .iter()
+            .map(|campaign| campaign.id.clone())
+            .collect::<Vec<_>>()
+    };
     if let Some(name) = name {
         let path = Path::new(name);
         let campaign = if path.is_absolute() {

@@ -124,7 +124,10 @@ fn same_campaign(
 /// What was said at the first opening stays.
 fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), CampaignError> {
     let events = campaign.log().read()?;
-    let Some(opened) = events.iter().find(|event| event.kind == EventKind::CampaignOpened) else {
+    let Some(opened) = events
+        .iter()
+        .find(|event| event.kind == EventKind::CampaignOpened)
+    else {
         return Ok(());
     };
     let recorded = &opened.body["inputs"];
@@ -165,25 +168,29 @@ fn complete(mut request: OpenRequest) -> Result<OpenRequest, CampaignError> {
         ask("precision", "Which precision, for example bf16?");
     }
     let hardware = request.hardware.take().unwrap_or_default();
-    request.hardware = Some(match (&hardware.gpu_model, infer::gpus(&hardware.gpu_ids)) {
-        (None, Some((name, ids))) => HardwareRequest {
-            gpu_model: Some(name),
-            gpu_ids: ids,
+    request.hardware = Some(
+        match (&hardware.gpu_model, infer::gpus(&hardware.gpu_ids)) {
+            (None, Some((name, ids))) => HardwareRequest {
+                gpu_model: Some(name),
+                gpu_ids: ids,
+            },
+            (None, None) => {
+                ask(
+                    "hardware",
+                    "Which GPUs (gpu_model and gpu_ids; gpu_model `none` for a host without one)?",
+                );
+                hardware
+            }
+            (Some(_), _) => hardware,
         },
-        (None, None) => {
-            ask(
-                "hardware",
-                "Which GPUs (gpu_model and gpu_ids; gpu_model `none` for a host without one)?",
-            );
-            hardware
-        }
-        (Some(_), _) => hardware,
-    });
+    );
     if !missing.is_empty() {
         let (missing, questions) = missing.into_iter().unzip();
         return Err(CampaignError::NeedsInput { missing, questions });
     }
-    request.target_framework.get_or_insert_with(|| "sglang".to_owned());
+    request
+        .target_framework
+        .get_or_insert_with(|| "sglang".to_owned());
     let target = request.target_framework.clone().unwrap_or_default();
     let excluded = request.excluded.clone().unwrap_or_default();
     request.comparison_frameworks.get_or_insert_with(|| {
@@ -198,7 +205,11 @@ fn complete(mut request: OpenRequest) -> Result<OpenRequest, CampaignError> {
 
 /// Makes the campaign's folder; a second of the same day and model is numbered.
 fn create(workspace: &Path, model: &str) -> Result<Campaign, CampaignError> {
-    let day: String = job::now().chars().filter(char::is_ascii_digit).take(8).collect();
+    let day: String = job::now()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .take(8)
+        .collect();
     let name = format!("{day}_{}_sota_humanize", slug(model));
     let runs = workspace.join("runs");
     crate::disk::create_dir(&runs)?;
@@ -220,7 +231,11 @@ fn create(workspace: &Path, model: &str) -> Result<Campaign, CampaignError> {
 
 /// A model's name as part of a folder's name.
 pub(super) fn slug(model: &str) -> String {
-    let last = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
+    let last = model
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(model);
     let mut slug = String::new();
     for c in last.to_lowercase().chars() {
         if c.is_ascii_alphanumeric() || c == '.' {
@@ -263,7 +278,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, there) = open(dir.path(), request()).unwrap();
         assert!(!there);
-        assert!(first.id.ends_with("_qwen3-8b_sota_humanize"), "{}", first.id);
+        assert!(
+            first.id.ends_with("_qwen3-8b_sota_humanize"),
+            "{}",
+            first.id
+        );
         let manifest = std::fs::read_to_string(first.root.join("manifest.md")).unwrap();
         assert!(manifest.contains("Qwen/Qwen3-8B"));
         let (again, there) = open(dir.path(), request()).unwrap();
@@ -273,7 +292,12 @@ mod tests {
         let mut other = request();
         other.precision = Some("fp8".to_owned());
         let error = open(dir.path(), other).unwrap_err();
-        assert!(error.to_string().contains("precision \"bf16\", not \"fp8\""), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("precision \"bf16\", not \"fp8\""),
+            "{error}"
+        );
     }
 
     #[test]
@@ -305,6 +329,9 @@ mod tests {
     fn slugs_are_plain() {
         assert_eq!(slug("deepseek-ai/DeepSeek-V3.1"), "deepseek-v3.1");
         assert_eq!(slug("/models/qwen3 8b/"), "qwen3-8b");
-        assert_eq!(slug_of("20261124_qwen3-8b_sota_humanize_2"), Some("qwen3-8b"));
+        assert_eq!(
+            slug_of("20261124_qwen3-8b_sota_humanize_2"),
+            Some("qwen3-8b")
+        );
     }
 }

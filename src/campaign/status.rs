@@ -61,7 +61,11 @@ pub fn status(campaign: &Campaign) -> Result<CampaignStatus, CampaignError> {
         root: campaign.root.clone(),
         resumed: None,
         phase,
-        round: events.iter().filter_map(|event| event.round).max().unwrap_or(0),
+        round: events
+            .iter()
+            .filter_map(|event| event.round)
+            .max()
+            .unwrap_or(0),
         events: events.len(),
         last_decision: newest(&events, EventKind::GapChecked, "decision"),
         manifest_path: campaign.root.join("manifest.md"),
@@ -94,7 +98,9 @@ fn outlook(campaign: &Campaign, phase: Phase, job: Option<&str>) -> (Vec<String>
     match phase {
         Phase::Opened => (
             vec!["a benchmark of the target and of every framework compared".to_owned()],
-            format!("run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"),
+            format!(
+                "run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"
+            ),
         ),
         Phase::Benchmarking => (
             vec!["the end of the running benchmark".to_owned()],
@@ -109,7 +115,9 @@ fn outlook(campaign: &Campaign, phase: Phase, job: Option<&str>) -> (Vec<String>
         ),
         Phase::Compared => (
             Vec::new(),
-            format!("run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"),
+            format!(
+                "run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"
+            ),
         ),
     }
 }

@@ -6,9 +6,13 @@
 //! [`dispatch`]. Tables go through [`output::Output`], so that `--json` prints
 //! the domain's record instead.
 
+mod bench;
 mod call;
+mod gap;
+mod guard;
 pub mod output;
 mod serve;
+mod supervise;
 
 use std::process::ExitCode;
 
@@ -34,8 +38,14 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Call(call::CallArgs),
+    Bench(bench::BenchArgs),
+    Gap(gap::GapArgs),
     Serve(serve::ServeArgs),
+    Call(call::CallArgs),
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArgs),
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -68,8 +78,12 @@ fn log_to_stderr() {
 
 fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
-        Command::Call(args) => call::run(args, output),
+        Command::Bench(args) => bench::run(args, output),
+        Command::Gap(args) => gap::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Call(args) => call::run(args, output),
+        Command::Supervise(args) => supervise::run(args),
+        Command::Guard(args) => guard::run(args),
     }
 }
 
