@@ -10,6 +10,7 @@ mod bench;
 mod call;
 mod gap;
 mod guard;
+mod ncu;
 pub mod output;
 mod serve;
 mod supervise;
@@ -40,6 +41,7 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 pub enum Command {
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
     Call(call::CallArgs),
     #[command(hide = true)]
@@ -80,6 +82,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
