@@ -25,7 +25,8 @@ pub struct Mock {
     log: Arc<Mutex<Vec<Served>>>,
 }
 
-/// One request as the mock saw it.
+/// One request as the mock saw it. Not every user of this file reads all of it.
+#[allow(dead_code)]
 #[derive(Debug, Clone)]
 pub struct Served {
     pub body: String,
