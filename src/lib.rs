@@ -18,3 +18,4 @@ pub mod nearest;
 pub mod own_binary;
 pub mod redact;
 pub mod sha256;
+pub mod sim;

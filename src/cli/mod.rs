@@ -12,6 +12,7 @@ mod gap;
 mod guard;
 pub mod output;
 mod serve;
+mod sim;
 mod supervise;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ pub enum Command {
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
+    Sim(sim::SimArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -84,6 +86,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Sim(args) => sim::run(args),
     }
 }
 
