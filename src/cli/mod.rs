@@ -37,7 +37,7 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 pub enum Command {
     Call(call::CallArgs),
     Serve(serve::ServeArgs),
-    Sim(sim::SimArgs),
+    Sim(Box<sim::SimArgs>),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -72,7 +72,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
         Command::Call(args) => call::run(args, output),
         Command::Serve(args) => serve::run(args),
-        Command::Sim(args) => sim::run(args),
+        Command::Sim(args) => sim::run(*args),
     }
 }
 
