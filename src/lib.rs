@@ -4,6 +4,7 @@
 //! function each, and print or return the plain record that it gives back.
 
 pub mod bench;
+pub mod campaign;
 pub mod cli;
 pub mod disk;
 pub mod engine;

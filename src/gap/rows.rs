@@ -57,6 +57,9 @@ pub struct Row {
     pub failure_reason: Option<Box<str>>,
     /// Index of the session within its job; equal indices form a pair.
     pub repeat: u32,
+    /// `search` rows chose the winners; `measure` rows repeat them.
+    #[serde(default)]
+    pub phase: Option<String>,
     #[serde(default)]
     pub label: Option<Box<str>>,
     #[serde(default)]

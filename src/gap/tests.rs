@@ -696,3 +696,25 @@ proptest! {
         prop_assert_eq!(a.pairs, b.pairs);
     }
 }
+
+#[test]
+fn search_rows_choose_and_never_decide() {
+    let phase = |mut row: serde_json::Value, phase: &str| {
+        row["phase"] = phase.into();
+        row
+    };
+    let list = [
+        phase(row("sglang", "c0", 0, 100.0), "search"),
+        phase(row("sglang", "c1", 0, 180.0), "search"),
+        phase(row("sglang", "c0", 1, 100.0), "measure"),
+        phase(row("sglang", "c0", 2, 100.0), "measure"),
+        phase(row("vllm", "c9", 0, 500.0), "search"),
+        phase(row("vllm", "c0", 1, 100.0), "measure"),
+        phase(row("vllm", "c0", 2, 100.0), "measure"),
+    ];
+    let record = check(&GapRequest::new("sglang"), &rows(&list)).unwrap();
+    let gap = &record.scenarios[0];
+    assert_eq!(gap.n, 2);
+    assert_eq!(gap.leader.as_ref().unwrap().candidate_id, "c0");
+    assert_eq!(gap.verdict, Verdict::Tied);
+}
