@@ -44,6 +44,7 @@ pub enum Command {
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
     Serve(serve::ServeArgs),
+    Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
@@ -86,6 +87,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
