@@ -6,5 +6,6 @@
 pub mod cli;
 pub mod disk;
 pub mod fault;
+pub mod history;
 pub mod mcp;
 pub mod nearest;
