@@ -57,8 +57,8 @@ impl Question {
         Self { units, numbers }
     }
 
-    /// The full-text expression that finds every change with any of the words.
-    pub fn expression(&self) -> String {
+    /// Every term that is searched, once.
+    pub fn terms(&self) -> Vec<&str> {
         let mut terms: Vec<&str> = Vec::new();
         for unit in &self.units {
             terms.push(&unit.word);
@@ -67,8 +67,7 @@ impl Question {
         }
         let mut seen = HashSet::new();
         terms.retain(|term| seen.insert(*term));
-        let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
-        quoted.join(" OR ")
+        terms
     }
 
     /// The weight of all words together.

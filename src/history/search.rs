@@ -1,7 +1,7 @@
 //! Finds changes in one index: candidates by BM25 over all fields, then the
 //! order by how well the title answers the words.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::ToSql;
 
@@ -12,8 +12,9 @@ use super::vocabulary::Vocabulary;
 
 /// Candidates that are ranked with care.
 const CANDIDATES: usize = 400;
-/// Weights of title, files, symbols, tags, prose and code in BM25.
-const FIELDS: &str = "10.0, 2.0, 4.0, 1.0, 1.0, 0.5";
+/// Weights of title and tags, and of files, symbols, prose and code, in BM25.
+const TITLE_FIELDS: &str = "4.0, 1.0";
+const BODY_FIELDS: &str = "2.0, 4.0, 1.0, 0.5";
 /// Share of the title in a score; the rest is BM25 over all fields.
 const TITLE_SHARE: f64 = 0.75;
 /// What a change of the model's own family counts more.
@@ -54,7 +55,7 @@ pub fn search(
     filters: &Filters,
     most: usize,
 ) -> rusqlite::Result<(Vec<Hit>, usize)> {
-    let titles = Vocabulary::load(store, "title")?;
+    let titles = Vocabulary::of_titles(store)?;
     let question = Question::read(query, &titles);
     let mut found = candidates(store, &question, filters)?;
     let best = found
@@ -227,24 +228,21 @@ fn candidates(
     question: &Question,
     filters: &Filters,
 ) -> rusqlite::Result<Vec<Candidate>> {
-    let expression = question.expression();
-    if expression.is_empty() {
-        return Ok(Vec::new());
+    let everywhere = Vocabulary::everywhere(store)?;
+    let terms = question.terms();
+    let telling: Vec<&str> = terms.iter().copied().filter(|t| !everywhere.knows(t)).collect();
+    let telling = if telling.is_empty() { &terms } else { &telling };
+    let mut found = matching(store, "titles", TITLE_FIELDS, &terms, filters)?;
+    let mut places: HashMap<i64, usize> = found.iter().zip(0..).map(|(c, at)| (c.id, at)).collect();
+    for candidate in matching(store, "bodies", BODY_FIELDS, telling, filters)? {
+        match places.get(&candidate.id).and_then(|&at| found.get_mut(at)) {
+            Some(known) => known.relevance += candidate.relevance,
+            None => {
+                places.insert(candidate.id, found.len());
+                found.push(candidate);
+            }
+        }
     }
-    let mut parameters: Vec<Box<dyn ToSql>> = vec![Box::new(expression)];
-    let conditions = filters.sql(&mut parameters);
-    let narrowed = if filters.narrows() {
-        format!(" AND rowid IN (SELECT id FROM cards WHERE 1{conditions})")
-    } else {
-        String::new()
-    };
-    let sql = format!(
-        "SELECT c.id, c.title, c.framework, c.path, c.family, c.pr, c.date, t.relevance FROM (
-            SELECT rowid AS id, -bm25(terms, {FIELDS}) AS relevance FROM terms
-            WHERE terms MATCH ?1{narrowed} ORDER BY relevance DESC LIMIT {CANDIDATES}
-         ) t JOIN cards c ON c.id = t.id"
-    );
-    let mut found = collect(store, &sql, &parameters)?;
     for number in &question.numbers {
         let mut parameters: Vec<Box<dyn ToSql>> =
             vec![Box::new(i64::try_from(*number).unwrap_or(0))];
@@ -253,12 +251,40 @@ fn candidates(
             "SELECT id, title, framework, path, family, pr, date, 0.0 FROM cards WHERE pr = ?1{conditions} LIMIT 50"
         );
         for candidate in collect(store, &sql, &parameters)? {
-            if !found.iter().any(|known| known.id == candidate.id) {
+            if !places.contains_key(&candidate.id) {
                 found.push(candidate);
             }
         }
     }
     Ok(found)
+}
+
+/// The best changes by BM25 over one full-text table.
+fn matching(
+    store: &Store,
+    table: &str,
+    weights: &str,
+    terms: &[&str],
+    filters: &Filters,
+) -> rusqlite::Result<Vec<Candidate>> {
+    if terms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
+    let mut parameters: Vec<Box<dyn ToSql>> = vec![Box::new(quoted.join(" OR "))];
+    let conditions = filters.sql(&mut parameters);
+    let narrowed = if filters.narrows() {
+        format!(" AND rowid IN (SELECT id FROM cards WHERE 1{conditions})")
+    } else {
+        String::new()
+    };
+    let sql = format!(
+        "SELECT c.id, c.title, c.framework, c.path, c.family, c.pr, c.date, t.relevance FROM (
+            SELECT rowid AS id, -bm25({table}, {weights}) AS relevance FROM {table}
+            WHERE {table} MATCH ?1{narrowed} ORDER BY relevance DESC LIMIT {CANDIDATES}
+         ) t JOIN cards c ON c.id = t.id"
+    );
+    collect(store, &sql, &parameters)
 }
 
 fn collect(

@@ -1,4 +1,4 @@
-//! The index of one root: one SQLite file with a full-text table.
+//! The index of one root: one SQLite file with full-text tables.
 //!
 //! A card's text goes in as sets of terms, a field each: repeating a word does
 //! not make a card more relevant, and sets keep the index small. The full-text
@@ -32,12 +32,24 @@ CREATE INDEX cards_by_family ON cards (family, date);
 CREATE INDEX cards_by_revision ON cards (revision);
 CREATE TABLE coverage (file INTEGER NOT NULL, framework TEXT NOT NULL, family TEXT NOT NULL, path TEXT NOT NULL);
 CREATE INDEX coverage_by_family ON coverage (family);
-CREATE VIRTUAL TABLE terms USING fts5 (
-    title, files, symbols, tags, prose, code,
+CREATE VIRTUAL TABLE titles USING fts5 (
+    title, tags, content='', contentless_delete=1, tokenize=\"ascii tokenchars '_'\"
+);
+CREATE VIRTUAL TABLE bodies USING fts5 (
+    files, symbols, prose, code,
     content='', contentless_delete=1, tokenize=\"ascii tokenchars '_'\"
 );
-CREATE VIRTUAL TABLE temp.spoken USING fts5vocab (main, terms, col);
 ";
+const SPOKEN: &str = "
+CREATE VIRTUAL TABLE temp.title_terms USING fts5vocab (main, titles, col);
+CREATE VIRTUAL TABLE temp.body_terms USING fts5vocab (main, bodies, row);
+";
+const QUICK_INSERTS: &str = "
+INSERT INTO titles (titles, rank) VALUES ('automerge', 0), ('crisismerge', 64), ('hashsize', 33554432);
+INSERT INTO bodies (bodies, rank) VALUES ('automerge', 0), ('crisismerge', 64), ('hashsize', 33554432);
+";
+/// A body term that more than this share of all changes use cannot tell them apart.
+const COMMON: f64 = 0.08;
 
 /// One change as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,9 +98,9 @@ impl Store {
             return Err(rusqlite::Error::QueryReturnedNoRows);
         }
         db.execute_batch(
-            "PRAGMA synchronous=NORMAL; PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;
-             CREATE VIRTUAL TABLE temp.spoken USING fts5vocab (main, terms, col);",
+            "PRAGMA synchronous=NORMAL; PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;",
         )?;
+        db.execute_batch(SPOKEN)?;
         Ok(Self { db })
     }
 
@@ -111,7 +123,8 @@ impl Store {
     fn fill(db: Connection) -> rusqlite::Result<Self> {
         db.execute_batch("PRAGMA temp_store=MEMORY;")?;
         db.execute_batch(TABLES)?;
-        db.execute_batch("INSERT INTO terms (terms, rank) VALUES ('automerge', 0), ('crisismerge', 64), ('hashsize', 33554432);")?;
+        db.execute_batch(SPOKEN)?;
+        db.execute_batch(QUICK_INSERTS)?;
         db.pragma_update(None, "user_version", SCHEMA)?;
         Ok(Self { db })
     }
@@ -164,18 +177,14 @@ impl Store {
             row.revision
         ])?;
         let id = self.db.last_insert_rowid();
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO terms (rowid, title, files, symbols, tags, prose, code) VALUES (?1,?2,?3,?4,?5,?6,?7)",
-        )?;
-        insert.execute(params![
-            id,
-            terms.title,
-            terms.files,
-            terms.symbols,
-            terms.tags,
-            terms.prose,
-            terms.code
-        ])?;
+        self.db
+            .prepare_cached("INSERT INTO titles (rowid, title, tags) VALUES (?1, ?2, ?3)")?
+            .execute(params![id, terms.title, terms.tags])?;
+        self.db
+            .prepare_cached(
+                "INSERT INTO bodies (rowid, files, symbols, prose, code) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![id, terms.files, terms.symbols, terms.prose, terms.code])?;
         Ok(())
     }
 
@@ -185,11 +194,12 @@ impl Store {
             Key::File => "file",
             Key::Revision => "revision",
         };
-        self.db
-            .prepare_cached(&format!(
-                "DELETE FROM terms WHERE rowid IN (SELECT id FROM cards WHERE {column} = ?1)"
-            ))?
-            .execute([key])?;
+        for table in ["titles", "bodies"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE rowid IN (SELECT id FROM cards WHERE {column} = ?1)"
+            );
+            self.db.prepare_cached(&sql)?.execute([key])?;
+        }
         self.db
             .prepare_cached(&format!("DELETE FROM cards WHERE {column} = ?1"))?
             .execute([key])
@@ -218,34 +228,36 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down which words titles and names use, for idf and for typing
-    /// errors. Call it after the last change of a transaction.
+    /// Writes down which words titles use, for rarity and typing errors, and
+    /// which words are everywhere. Call it after the last change of a transaction.
     pub fn refresh_vocabulary(&self) -> rusqlite::Result<()> {
-        let mut read = self
-            .db
-            .prepare("SELECT term, doc FROM temp.spoken WHERE col = ?1")?;
-        for (key, column) in [
-            ("title", "title"),
-            ("symbols", "symbols"),
-            ("files", "files"),
-        ] {
-            let mut text = String::new();
-            let mut rows = read.query([column])?;
-            while let Some(row) = rows.next()? {
-                let term = row.get_ref(0)?.as_str()?;
-                let count: i64 = row.get(1)?;
-                text.push_str(&format!("{term} {count}\n"));
+        let count = self.count()?;
+        self.set_meta("cards", &count.to_string())?;
+        let titles = self.terms("SELECT term, doc FROM temp.title_terms WHERE col = 'title'", 1)?;
+        self.set_meta("title_terms", &titles)?;
+        let common = (count as f64 * COMMON).max(20.0) as i64;
+        let everywhere = self.terms("SELECT term, doc FROM temp.body_terms", common)?;
+        self.set_meta("common_terms", &everywhere)
+    }
+
+    /// `term count` a line, for the terms that at least `least` changes use.
+    fn terms(&self, sql: &str, least: i64) -> rusqlite::Result<String> {
+        let mut text = String::new();
+        let mut read = self.db.prepare(sql)?;
+        let mut rows = read.query([])?;
+        while let Some(row) = rows.next()? {
+            let count: i64 = row.get(1)?;
+            if count >= least {
+                text.push_str(&format!("{} {count}\n", row.get_ref(0)?.as_str()?));
             }
-            drop(rows);
-            self.set_meta(&format!("vocabulary_{key}"), &text)?;
         }
-        self.set_meta("cards", &self.count()?.to_string())
+        Ok(text)
     }
 
     /// Merges what inserts have left in pieces.
     pub fn compact(&self) -> rusqlite::Result<()> {
         self.db
-            .execute_batch("INSERT INTO terms (terms) VALUES ('optimize');")
+            .execute_batch("INSERT INTO titles (titles) VALUES ('optimize'); INSERT INTO bodies (bodies) VALUES ('optimize');")
     }
 }
 

@@ -8,7 +8,7 @@ use super::store::Store;
 /// Most readings of one word that are searched.
 const READINGS: usize = 6;
 
-/// The terms of one field with the number of changes that use each.
+/// Terms with the number of changes that use each.
 #[derive(Debug, Default)]
 pub struct Vocabulary {
     counts: HashMap<Box<str>, u32>,
@@ -25,11 +25,18 @@ pub struct Reading {
 }
 
 impl Vocabulary {
-    /// The terms of one field (`title`, `symbols` or `files`).
-    pub fn load(store: &Store, field: &str) -> rusqlite::Result<Self> {
-        let text = store
-            .meta(&format!("vocabulary_{field}"))?
-            .unwrap_or_default();
+    /// The terms of titles.
+    pub fn of_titles(store: &Store) -> rusqlite::Result<Self> {
+        Self::load(store, "title_terms")
+    }
+
+    /// The terms that are in so many files and texts that they tell nothing.
+    pub fn everywhere(store: &Store) -> rusqlite::Result<Self> {
+        Self::load(store, "common_terms")
+    }
+
+    fn load(store: &Store, key: &str) -> rusqlite::Result<Self> {
+        let text = store.meta(key)?.unwrap_or_default();
         let changes = store.meta("cards")?.and_then(|count| count.parse().ok());
         let counts = text.lines().filter_map(|line| {
             let (term, count) = line.split_once(' ')?;
