@@ -70,6 +70,25 @@ impl Question {
         terms
     }
 
+    /// The terms that find the candidates: those of the rarest words, and of
+    /// commoner ones only as long as there are few. The order of the candidates
+    /// goes by all words.
+    pub fn rare_terms(&self, titles: &Vocabulary) -> Vec<&str> {
+        let mut terms = self.terms();
+        terms.sort_by_key(|term| titles.count(term));
+        let enough = titles.changes() / 2;
+        let mut rows = 0;
+        let mut words = 0;
+        terms.retain(|term| {
+            let count = titles.count(term);
+            let keep = words < 2 || rows + count <= enough;
+            rows += if keep { count } else { 0 };
+            words += usize::from(keep && count > 0);
+            keep
+        });
+        terms
+    }
+
     /// The weight of all words together.
     pub fn weight(&self) -> f64 {
         self.units.iter().map(|unit| unit.weight).sum()

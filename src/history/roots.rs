@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::record::Finding;
@@ -179,7 +180,7 @@ pub fn documents(root: &Path, findings: &mut Vec<Finding>) -> Vec<Document> {
     let mut listing = Listing {
         root,
         findings,
-        seen: HashSet::new(),
+        seen: fs::metadata(root).iter().map(identity).collect(),
         documents: Vec::new(),
     };
     for framework in listing.folders(root) {
@@ -201,30 +202,25 @@ pub fn documents(root: &Path, findings: &mut Vec<Finding>) -> Vec<Document> {
 struct Listing<'a> {
     root: &'a Path,
     findings: &'a mut Vec<Finding>,
-    seen: HashSet<PathBuf>,
+    /// Device and number of the folders that have been entered.
+    seen: HashSet<(u64, u64)>,
     documents: Vec<Document>,
 }
 
 impl Listing<'_> {
     fn folders(&mut self, path: &Path) -> Vec<PathBuf> {
-        let mut folders: Vec<PathBuf> = self
-            .entries(path)
-            .into_iter()
-            .filter(|entry| !file_name(entry).starts_with('.'))
-            .filter(|entry| match fs::metadata(entry) {
-                Ok(meta) => meta.is_dir(),
+        let mut folders = self.entries(path);
+        folders.sort();
+        folders.retain(|entry| {
+            if file_name(entry).starts_with('.') {
+                return false;
+            }
+            match fs::metadata(entry) {
+                Ok(meta) => meta.is_dir() && self.seen.insert(identity(&meta)),
                 Err(error) => {
                     self.unreadable(entry, &error);
                     false
                 }
-            })
-            .collect();
-        folders.sort();
-        folders.retain(|folder| match fs::canonicalize(folder) {
-            Ok(real) => !self.root.starts_with(&real) && self.seen.insert(real),
-            Err(error) => {
-                self.unreadable(folder, &error);
-                false
             }
         });
         folders
@@ -264,6 +260,10 @@ impl Listing<'_> {
             reason: error.to_string(),
         });
     }
+}
+
+fn identity(meta: &fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 /// Whether some `<a>/<b>/README*.md` or `<a>/README.en.md` stands under `root`.

@@ -11,7 +11,7 @@ use super::terms::words;
 use super::vocabulary::Vocabulary;
 
 /// Candidates that are ranked with care.
-const CANDIDATES: usize = 400;
+const CANDIDATES: usize = 200;
 /// Weights of title and tags, and of files, symbols, prose and code, in BM25.
 const TITLE_FIELDS: &str = "4.0, 1.0";
 const BODY_FIELDS: &str = "2.0, 4.0, 1.0, 0.5";
@@ -57,7 +57,7 @@ pub fn search(
 ) -> rusqlite::Result<(Vec<Hit>, usize)> {
     let titles = Vocabulary::of_titles(store)?;
     let question = Question::read(query, &titles);
-    let mut found = candidates(store, &question, filters)?;
+    let mut found = candidates(store, &question, &titles, filters)?;
     let best = found
         .iter()
         .map(|c| c.relevance)
@@ -226,13 +226,14 @@ impl Candidate {
 fn candidates(
     store: &Store,
     question: &Question,
+    titles: &Vocabulary,
     filters: &Filters,
 ) -> rusqlite::Result<Vec<Candidate>> {
     let everywhere = Vocabulary::everywhere(store)?;
     let terms = question.terms();
     let telling: Vec<&str> = terms.iter().copied().filter(|t| !everywhere.knows(t)).collect();
     let telling = if telling.is_empty() { &terms } else { &telling };
-    let mut found = matching(store, "titles", TITLE_FIELDS, &terms, filters)?;
+    let mut found = matching(store, "titles", TITLE_FIELDS, &question.rare_terms(titles), filters)?;
     let mut places: HashMap<i64, usize> = found.iter().zip(0..).map(|(c, at)| (c.id, at)).collect();
     for candidate in matching(store, "bodies", BODY_FIELDS, telling, filters)? {
         match places.get(&candidate.id).and_then(|&at| found.get_mut(at)) {

@@ -52,10 +52,20 @@ impl Vocabulary {
         self.counts.contains_key(term)
     }
 
+    /// Number of changes that use the term.
+    pub fn count(&self, term: &str) -> u32 {
+        self.counts.get(term).copied().unwrap_or(0)
+    }
+
+    /// Number of all changes.
+    pub fn changes(&self) -> u32 {
+        self.changes as u32
+    }
+
     /// Inverse document frequency as BM25 has it (Robertson and Zaragoza 2009,
     /// with the usual +1 that keeps it positive).
     pub fn rarity(&self, term: &str) -> f64 {
-        let count = f64::from(self.counts.get(term).copied().unwrap_or(0));
+        let count = f64::from(self.count(term));
         (1.0 + (self.changes - count + 0.5).max(0.0) / (count + 0.5)).ln()
     }
 
@@ -118,11 +128,10 @@ impl Vocabulary {
         if !word.is_ascii() || word.len() < 4 {
             return None;
         }
-        let score = |half: &str| self.counts.get(half).copied().unwrap_or(0);
         (2..=word.len() - 2)
             .map(|at| word.split_at(at))
-            .filter(|(left, right)| score(left) > 0 && score(right) > 0)
-            .max_by_key(|(left, right)| score(left).min(score(right)))
+            .filter(|(left, right)| self.knows(left) && self.knows(right))
+            .max_by_key(|(left, right)| self.count(left).min(self.count(right)))
     }
 }
 
