@@ -82,7 +82,7 @@ impl Signs {
             signs.push((names.read(name, Sort::Model), 0.02));
         }
         if let Some(model_type) = &config.model_type {
-            signs.push((names.read(model_type, Sort::Model), 0.04));
+            signs.push((names.read(model_type, Sort::Architecture), 0.04));
         }
         for architecture in config.architectures.iter().flatten().take(4) {
             signs.push((names.read(architecture, Sort::Architecture), 0.08));
@@ -173,4 +173,52 @@ pub fn family_of_source(path: &str) -> Result<Option<String>, HistoryError> {
         let tags: String = lineage.strong.iter().map(|tag| format!("-{tag}")).collect();
         format!("{}{version}{tags}", lineage.line)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = include_str!("../../tests/fixtures/history/model-families.tsv");
+    const PUBLISHED: &str = "deepseek-ocr deepseek-ocr-2 deepseek-v3-r1 deepseek-v31 deepseek-v32 \
+        deepseek-v4 deepseek-v41 dots3 ernie45 exaone4 gemma4 glm-vlm-ocr glm45 glm46-glm47 \
+        glm5-glm51 gpt-oss hunyuan3-preview hunyuan4 inkling intern-s1 internvl35 \
+        jina-reranker-m0 kimi ling25 ling3 llada21 llama31 llama33-70b llama4 longcat-flash \
+        ltx23-hq mimo-v2-flash minimax mistral-small-4 mixtral-quark-int4fp8-moe moss-vl \
+        nemotron-super qwen-image qwen-vlm-omni-asr qwen3-coder qwen3-core qwen3-next qwen35 \
+        qwen36 qwen38 qwen4-exp ring25 step35 step37 z-image-turbo";
+
+    fn rows() -> impl Iterator<Item = Vec<&'static str>> {
+        let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split('\t').collect())
+    }
+
+    /// The ids that do not reach the family of `column`, as `id: got, not wanted`.
+    fn misses(folders: &[&str], column: usize) -> Vec<String> {
+        let folders: Vec<(String, String)> = folders
+            .iter()
+            .map(|slug| ("sglang".to_owned(), (*slug).to_owned()))
+            .collect();
+        rows()
+            .filter_map(|row| {
+                let resolution = resolve(&Signs::of(row[0]).unwrap(), &folders).unwrap();
+                let got = resolution.best.map_or("-".to_owned(), |best| best.family);
+                (got != row[column]).then(|| format!("{}: {got}, not {}", row[0], row[column]))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn ids_reach_their_family_among_many_folders() {
+        let mut folders: Vec<&str> = rows().map(|row| row[1]).filter(|slug| *slug != "-").collect();
+        folders.sort_unstable();
+        folders.dedup();
+        assert_eq!(misses(&folders, 1), Vec::<String>::new());
+    }
+
+    #[test]
+    fn ids_reach_their_family_among_the_published_folders() {
+        let folders: Vec<&str> = PUBLISHED.split_whitespace().collect();
+        assert_eq!(misses(&folders, 2), Vec::<String>::new());
+    }
 }

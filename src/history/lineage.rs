@@ -19,11 +19,13 @@ struct Table {
     kin: HashMap<String, String>,
     rename: HashMap<String, String>,
     rename_files: HashMap<String, String>,
+    rename_architectures: HashMap<String, String>,
     siblings: Vec<Siblings>,
     strong_tags: HashMap<String, Vec<String>>,
     tag_groups: Vec<TagGroup>,
     weak_tags: HashMap<String, Vec<String>>,
-    noise: Noise,
+    series: Words,
+    noise: Words,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,7 +49,7 @@ struct TagGroup {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Noise {
+struct Words {
     words: HashSet<String>,
 }
 
@@ -60,10 +62,12 @@ pub struct Names {
     kin: HashMap<String, String>,
     rename: Vec<(String, String)>,
     rename_files: Vec<(String, String)>,
+    rename_architectures: Vec<(String, String)>,
     siblings: Vec<(String, Vec<String>)>,
     strong: HashMap<String, String>,
     weak: HashMap<String, String>,
     groups: Vec<Vec<String>>,
+    series: HashSet<String>,
     noise: HashSet<String>,
 }
 
@@ -131,25 +135,25 @@ impl Names {
             kin: table.kin,
             rename: longest_first(table.rename),
             rename_files: longest_first(table.rename_files),
+            rename_architectures: longest_first(table.rename_architectures),
             siblings: table.siblings.into_iter().map(|s| (s.line, s.versions)).collect(),
             strong: flip(table.strong_tags),
             weak: flip(table.weak_tags),
             groups: table.tag_groups.into_iter().map(|group| group.tags).collect(),
+            series: table.series.words,
             noise: table.noise.words,
         }
     }
 
     /// Reads a name.
     pub fn read(&self, name: &str, sort: Sort) -> Lineage {
-        let mut text = match sort {
-            Sort::Architecture => normal(&uncamel(name)),
-            _ => normal(name),
+        let (mut text, first) = match sort {
+            Sort::Architecture => (normal(&uncamel(name)), Some(&self.rename_architectures)),
+            Sort::File => (normal(name), Some(&self.rename_files)),
+            Sort::Model | Sort::Folder => (normal(name), None),
         };
-        if sort == Sort::File
-            && let Some(renamed) = renamed(&self.rename_files, &text)
-        {
-            text = renamed;
-        } else if let Some(renamed) = renamed(&self.rename, &text) {
+        let rules = first.into_iter().chain([&self.rename]);
+        if let Some(renamed) = rules.into_iter().find_map(|rules| renamed(rules, &text)) {
             text = renamed;
         }
         let words: Vec<&str> = text.split('-').filter(|word| !word.is_empty()).collect();
@@ -199,7 +203,11 @@ impl Names {
     }
 
     fn word(&self, lineage: &mut Lineage, word: &str, may_be_version: bool, sort: Sort) {
-        if word.is_empty() || self.noise.contains(word) || is_size(word) || is_date(word) {
+        if word.is_empty() || self.noise.contains(word) || is_date(word) {
+            return;
+        }
+        if is_size(word) {
+            lineage.words.insert(word.to_owned());
             return;
         }
         if let Some(tag) = self.strong.get(word) {
@@ -249,15 +257,22 @@ impl Names {
         score += 0.10 * matched as f64;
         score -= 0.25 * (folder.weak.len() - matched) as f64;
         score -= 0.03 * (model.weak.len() - matched) as f64;
-        let shared = folder.words.intersection(&model.words).count();
-        score += 0.04 * shared as f64 - 0.04 * (folder.words.len() - shared).min(4) as f64;
+        score += self.words_fit(model, folder);
         score.clamp(0.0, 0.99)
+    }
+
+    fn words_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
+        let fit = |word: &String| {
+            let weight = if self.series.contains(word) { 0.10 } else { 0.04 };
+            if model.words.contains(word) { weight } else { -weight }
+        };
+        folder.words.iter().map(fit).sum::<f64>().max(-0.2)
     }
 
     fn version_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
         match (model.versions.is_empty(), folder.versions.is_empty()) {
             (true, true) => return 0.35,
-            (true, false) => return 0.0,
+            (true, false) => return -0.08,
             (false, true) => return 0.25,
             (false, false) => {}
         }
@@ -273,7 +288,7 @@ impl Names {
         };
         match (related, major(model).is_disjoint(&major(folder))) {
             // Nearer versions of one implementation first.
-            (true, false) => 0.10,
+            (true, false) => 0.20,
             (true, true) => 0.02,
             (false, false) => -0.15,
             (false, true) => -0.40,
@@ -285,14 +300,14 @@ impl Names {
         let covered = |tag: &String, by: &BTreeSet<String>| {
             group(tag).is_some_and(|group| by.iter().any(|other| group.contains(other)))
         };
-        let mut score: f64 = 0.0;
-        for tag in &folder.strong {
-            score += match (model.strong.contains(tag), covered(tag, &model.strong)) {
-                (true, _) => 0.15,
-                (false, true) => 0.0,
-                (false, false) => -0.40,
-            };
-        }
+        // A folder with several tags is for each of them.
+        let mut score: f64 = if folder.strong.iter().any(|tag| model.strong.contains(tag)) {
+            0.15
+        } else if folder.strong.iter().all(|tag| covered(tag, &model.strong)) {
+            0.0
+        } else {
+            -0.50
+        };
         for tag in model.strong.difference(&folder.strong) {
             score -= if covered(tag, &folder.strong) { 0.10 } else { 0.30 };
         }
@@ -381,7 +396,8 @@ fn version(word: &str) -> Option<(String, &str)> {
     }
     let short = number.strip_suffix(".0").unwrap_or(number);
     let digits: String = short.chars().filter(char::is_ascii_digit).collect();
-    let digits = digits.trim_start_matches('0');
+    // `01` is 1, but `0.3` stays apart from 3.
+    let digits = if short.contains('.') { &digits } else { digits.trim_start_matches('0') };
     (digits.len() <= 3 && !digits.is_empty()).then(|| (digits.to_owned(), letters))
 }
 
