@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -73,12 +73,19 @@ impl Signs {
         };
         let size = fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
         if size > LARGEST {
-            return Err(wrong(format!("{size} bytes are more than the {LARGEST} of a configuration")));
+            return Err(wrong(format!(
+                "{size} bytes are more than the {LARGEST} of a configuration"
+            )));
         }
         let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let config: Config = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let config: Config =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         let mut signs = Self::of_path(names, path.parent().unwrap_or(path)).0;
-        if let Some(name) = config.name.as_deref().and_then(|name| name.rsplit('/').next()) {
+        if let Some(name) = config
+            .name
+            .as_deref()
+            .and_then(|name| name.rsplit('/').next())
+        {
             signs.push((names.read(name, Sort::Model), 0.02));
         }
         if let Some(model_type) = &config.model_type {
@@ -96,31 +103,62 @@ impl Signs {
         let parts = path.iter().rev().take(4).map(|part| part.to_string_lossy());
         let named = parts
             .map(|part| names.read(part.rsplit("--").next().unwrap_or(&part), Sort::Model))
-            .find(|lineage| !lineage.line.is_empty());
+            .find(|lineage| is_known(lineage));
         Self(named.into_iter().map(|lineage| (lineage, 0.0)).collect())
     }
 
     /// A source file by its stem, or by the folder it stands in.
     fn of_source(names: &Names, path: &Path) -> Self {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let parts = std::iter::once(stem).chain(path.iter().rev().skip(1).take(2).map(|p| p.to_string_lossy()));
+        let parts = std::iter::once(stem).chain(
+            path.iter()
+                .rev()
+                .skip(1)
+                .take(2)
+                .map(|p| p.to_string_lossy()),
+        );
         let named = parts
             .map(|part| names.read(&part, Sort::File))
-            .find(|lineage| !lineage.line.is_empty());
+            .find(|lineage| is_known(lineage));
         Self(named.into_iter().map(|lineage| (lineage, 0.0)).collect())
     }
 
     /// How well a folder fits, 0 to 1.
     fn fit(&self, names: &Names, folder: &Lineage) -> f64 {
-        let fits = self.0.iter().map(|(sign, less)| names.fit(sign, folder) - less);
+        let fits = self
+            .0
+            .iter()
+            .map(|(sign, less)| names.fit(sign, folder) - less);
         fits.fold(0.0, f64::max)
+    }
+}
+
+fn is_known(lineage: &Lineage) -> bool {
+    !lineage.line.is_empty() && !lineage.line.starts_with('?')
+}
+
+impl Resolution {
+    /// Takes a family that the index itself names for a file.
+    pub fn adopt(&mut self, family: Option<String>, folders: &[(String, String)]) {
+        let Some(family) = family else { return };
+        for (framework, slug) in folders {
+            if *slug == family {
+                self.by_framework.insert(framework.clone(), family.clone());
+            }
+        }
+        self.best = Some(FamilyGuess {
+            family,
+            confidence: SURE_ENOUGH,
+        });
     }
 }
 
 /// Whether a file name is that of a source file.
 pub fn is_source(name: &str) -> bool {
     let extension = Path::new(name).extension().unwrap_or_default();
-    ["py", "cu", "cuh", "cpp", "cc", "h", "hpp", "rs"].iter().any(|known| extension == *known)
+    ["py", "cu", "cuh", "cpp", "cc", "h", "hpp", "rs"]
+        .iter()
+        .any(|known| extension == *known)
 }
 
 /// The best of `folders` (framework, slug) for a model.
@@ -146,14 +184,19 @@ pub fn resolve(signs: &Signs, folders: &[(String, String)]) -> Result<Resolution
             .then_with(|| a.family.cmp(&b.family))
     });
     let mut by_framework: BTreeMap<String, String> = BTreeMap::new();
-    for guess in ranked.iter().filter(|guess| guess.confidence >= SURE_ENOUGH) {
+    for guess in ranked
+        .iter()
+        .filter(|guess| guess.confidence >= SURE_ENOUGH)
+    {
         for (framework, slug) in folders {
             if *slug == guess.family && !by_framework.contains_key(framework) {
                 by_framework.insert(framework.clone(), slug.clone());
             }
         }
     }
-    let sure = ranked.first().is_some_and(|guess| guess.confidence >= SURE_ENOUGH);
+    let sure = ranked
+        .first()
+        .is_some_and(|guess| guess.confidence >= SURE_ENOUGH);
     let best = sure.then(|| ranked.remove(0));
     ranked.truncate(RUNNERS_UP);
     Ok(Resolution {
@@ -161,18 +204,6 @@ pub fn resolve(signs: &Signs, folders: &[(String, String)]) -> Result<Resolution
         runners_up: ranked,
         by_framework,
     })
-}
-
-/// The family key of a source path in a checkout: the file's own line and
-/// version as a slug, for frameworks without a knowledge folder.
-pub fn family_of_source(path: &str) -> Result<Option<String>, HistoryError> {
-    let names = Names::built_in()?;
-    let signs = Signs::of_source(names, &PathBuf::from(path));
-    Ok(signs.0.first().map(|(lineage, _)| {
-        let version: String = lineage.versions.iter().next().cloned().unwrap_or_default();
-        let tags: String = lineage.strong.iter().map(|tag| format!("-{tag}")).collect();
-        format!("{}{version}{tags}", lineage.line)
-    }))
 }
 
 #[cfg(test)]
@@ -210,7 +241,10 @@ mod tests {
 
     #[test]
     fn ids_reach_their_family_among_many_folders() {
-        let mut folders: Vec<&str> = rows().map(|row| row[1]).filter(|slug| *slug != "-").collect();
+        let mut folders: Vec<&str> = rows()
+            .map(|row| row[1])
+            .filter(|slug| *slug != "-")
+            .collect();
         folders.sort_unstable();
         folders.dedup();
         assert_eq!(misses(&folders, 1), Vec::<String>::new());

@@ -2,6 +2,7 @@
 //! a source file. What the words mean is data.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -26,6 +27,8 @@ struct Table {
     weak_tags: HashMap<String, Vec<String>>,
     series: Words,
     noise: Words,
+    checkouts: BTreeMap<String, Vec<String>>,
+    model_folders: Words,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,6 +72,8 @@ pub struct Names {
     groups: Vec<Vec<String>>,
     series: HashSet<String>,
     noise: HashSet<String>,
+    checkouts: BTreeMap<String, Vec<String>>,
+    model_folders: HashSet<String>,
 }
 
 /// What a name says.
@@ -113,9 +118,9 @@ impl Names {
 
     fn from_table(table: Table) -> Self {
         let flip = |tags: HashMap<String, Vec<String>>| {
-            let pairs = tags.into_iter().flat_map(|(tag, words)| {
-                words.into_iter().map(move |word| (word, tag.clone()))
-            });
+            let pairs = tags
+                .into_iter()
+                .flat_map(|(tag, words)| words.into_iter().map(move |word| (word, tag.clone())));
             pairs.collect()
         };
         let mut lines: Vec<(String, String)> = table
@@ -136,12 +141,22 @@ impl Names {
             rename: longest_first(table.rename),
             rename_files: longest_first(table.rename_files),
             rename_architectures: longest_first(table.rename_architectures),
-            siblings: table.siblings.into_iter().map(|s| (s.line, s.versions)).collect(),
+            siblings: table
+                .siblings
+                .into_iter()
+                .map(|s| (s.line, s.versions))
+                .collect(),
             strong: flip(table.strong_tags),
             weak: flip(table.weak_tags),
-            groups: table.tag_groups.into_iter().map(|group| group.tags).collect(),
+            groups: table
+                .tag_groups
+                .into_iter()
+                .map(|group| group.tags)
+                .collect(),
             series: table.series.words,
             noise: table.noise.words,
+            checkouts: table.checkouts,
+            model_folders: table.model_folders.words,
         }
     }
 
@@ -158,10 +173,7 @@ impl Names {
         }
         let words: Vec<&str> = text.split('-').filter(|word| !word.is_empty()).collect();
         let Some((at, length, line, rest)) = self.line(&words) else {
-            return Lineage {
-                words: words.iter().map(|word| (*word).to_owned()).collect(),
-                ..Lineage::default()
-            };
+            return self.unknown(&words, sort);
         };
         let mut lineage = Lineage {
             line: line.to_owned(),
@@ -183,6 +195,22 @@ impl Names {
         lineage
     }
 
+    /// A name without a known line: its first word stands for one, marked `?`.
+    fn unknown(&self, words: &[&str], sort: Sort) -> Lineage {
+        let mut lineage = Lineage::default();
+        let Some((first, others)) = words.split_first() else {
+            return lineage;
+        };
+        let (line, rest) = split_digits(first).unwrap_or((first, ""));
+        if line.len() >= 2 && !self.noise.contains(line) {
+            lineage.line = format!("?{line}");
+        }
+        for word in std::iter::once(&rest).chain(others) {
+            self.word(&mut lineage, word, true, sort);
+        }
+        lineage
+    }
+
     /// Where the line stands among the words: first word, number of words, name,
     /// and what is left of the last word.
     fn line<'a>(&'a self, words: &[&'a str]) -> Option<(usize, usize, &'a str, &'a str)> {
@@ -199,7 +227,8 @@ impl Names {
         };
         let found: Vec<_> = (0..words.len()).filter_map(at_word).collect();
         let first = |wanted: &dyn Fn(&str) -> bool| found.iter().find(|f| wanted(f.2)).copied();
-        first(&|line| self.precedence.iter().any(|known| known == line)).or_else(|| first(&|_| true))
+        first(&|line| self.precedence.iter().any(|known| known == line))
+            .or_else(|| first(&|_| true))
     }
 
     fn word(&self, lineage: &mut Lineage, word: &str, may_be_version: bool, sort: Sort) {
@@ -239,6 +268,36 @@ impl Names {
         }
     }
 
+    /// The framework whose checkout stands at `root`, if it is a known one.
+    pub fn framework_at(&self, root: &Path) -> Option<&str> {
+        let stands = |marks: &Vec<String>| marks.iter().any(|mark| root.join(mark).exists());
+        self.checkouts
+            .iter()
+            .find(|(_, marks)| stands(marks))
+            .map(|(framework, _)| framework.as_str())
+    }
+
+    /// The family that a source file of a checkout implements, as a slug
+    /// (`qwen3`, `glm45-vision`).
+    pub fn family_of_file(&self, path: &str) -> Option<String> {
+        let mut parts = path.rsplit('/');
+        let stem = parts.next()?.split('.').next()?;
+        let folder = parts.next().unwrap_or_default();
+        let among_models = path
+            .split('/')
+            .any(|part| self.model_folders.contains(part));
+        let lineage = [stem, folder]
+            .into_iter()
+            .map(|name| self.read(name, Sort::File))
+            .find(|lineage| !lineage.line.is_empty() && !lineage.line.starts_with('?'))?;
+        if !among_models && lineage.versions.is_empty() {
+            return None;
+        }
+        let version = lineage.versions.first().cloned().unwrap_or_default();
+        let tags: String = lineage.strong.iter().map(|tag| format!("-{tag}")).collect();
+        Some(format!("{}{version}{tags}", lineage.line))
+    }
+
     /// How well a folder fits a model, 0 to 1; 0.5 and more is a fit.
     pub fn fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
         if model.line.is_empty() || folder.line.is_empty() {
@@ -263,8 +322,16 @@ impl Names {
 
     fn words_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
         let fit = |word: &String| {
-            let weight = if self.series.contains(word) { 0.10 } else { 0.04 };
-            if model.words.contains(word) { weight } else { -weight }
+            let weight = if self.series.contains(word) {
+                0.10
+            } else {
+                0.04
+            };
+            if model.words.contains(word) {
+                weight
+            } else {
+                -weight
+            }
         };
         folder.words.iter().map(fit).sum::<f64>().max(-0.2)
     }
@@ -284,7 +351,11 @@ impl Names {
             *line == model.line && has(model) && has(folder)
         });
         let major = |lineage: &Lineage| -> BTreeSet<char> {
-            lineage.versions.iter().filter_map(|v| v.chars().next()).collect()
+            lineage
+                .versions
+                .iter()
+                .filter_map(|v| v.chars().next())
+                .collect()
         };
         match (related, major(model).is_disjoint(&major(folder))) {
             // Nearer versions of one implementation first.
@@ -309,7 +380,11 @@ impl Names {
             -0.50
         };
         for tag in model.strong.difference(&folder.strong) {
-            score -= if covered(tag, &folder.strong) { 0.10 } else { 0.30 };
+            score -= if covered(tag, &folder.strong) {
+                0.10
+            } else {
+                0.30
+            };
         }
         score
     }
@@ -320,7 +395,8 @@ fn normal(name: &str) -> String {
     let lower = name.to_lowercase();
     let chars: Vec<char> = lower.chars().collect();
     let digit = |at: Option<usize>| {
-        at.and_then(|at| chars.get(at)).is_some_and(char::is_ascii_digit)
+        at.and_then(|at| chars.get(at))
+            .is_some_and(char::is_ascii_digit)
     };
     let mut out = String::with_capacity(lower.len());
     for (at, &c) in chars.iter().enumerate() {
@@ -373,7 +449,10 @@ fn is_size(word: &str) -> bool {
     let Some(number) = body.strip_suffix(['b', 'm', 't', 'k', 'e']) else {
         return false;
     };
-    !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'x'))
+    !number.is_empty()
+        && number
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'x'))
 }
 
 /// `2507`, `0324`, `20250805`: four digits and more are no version.
@@ -391,13 +470,20 @@ fn version(word: &str) -> Option<(String, &str)> {
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(body.len());
     let (number, letters) = body.split_at(end);
-    if number.is_empty() || letters.len() > 3 || letters.contains(|c: char| !c.is_ascii_alphabetic()) {
+    if number.is_empty()
+        || letters.len() > 3
+        || letters.contains(|c: char| !c.is_ascii_alphabetic())
+    {
         return None;
     }
     let short = number.strip_suffix(".0").unwrap_or(number);
     let digits: String = short.chars().filter(char::is_ascii_digit).collect();
     // `01` is 1, but `0.3` stays apart from 3.
-    let digits = if short.contains('.') { &digits } else { digits.trim_start_matches('0') };
+    let digits = if short.contains('.') {
+        &digits
+    } else {
+        digits.trim_start_matches('0')
+    };
     (digits.len() <= 3 && !digits.is_empty()).then(|| (digits.to_owned(), letters))
 }
 
@@ -422,27 +508,67 @@ mod tests {
 
     fn expect(name: &str, sort: Sort, line: &str, versions: &[&str], tags: &[&str]) {
         let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert_eq!(read(name, sort), (line.to_owned(), owned(versions), owned(tags)), "{name}");
+        assert_eq!(
+            read(name, sort),
+            (line.to_owned(), owned(versions), owned(tags)),
+            "{name}"
+        );
     }
 
     #[test]
     fn model_ids() {
-        expect("Qwen3-235B-A22B-Thinking-2507", Sort::Model, "qwen", &["3"], &[]);
-        expect("Qwen2.5-VL-7B-Instruct", Sort::Model, "qwen", &["25"], &["vision"]);
+        expect(
+            "Qwen3-235B-A22B-Thinking-2507",
+            Sort::Model,
+            "qwen",
+            &["3"],
+            &[],
+        );
+        expect(
+            "Qwen2.5-VL-7B-Instruct",
+            Sort::Model,
+            "qwen",
+            &["25"],
+            &["vision"],
+        );
         expect("DeepSeek-R1-0528", Sort::Model, "deepseek", &["3"], &[]);
-        expect("DeepSeek-R1-Distill-Qwen-32B", Sort::Model, "qwen", &["25"], &[]);
-        expect("Llama-3_3-Nemotron-Super-49B-v1_5", Sort::Model, "nemotron", &["15"], &[]);
+        expect(
+            "DeepSeek-R1-Distill-Qwen-32B",
+            Sort::Model,
+            "qwen",
+            &["25"],
+            &[],
+        );
+        expect(
+            "Llama-3_3-Nemotron-Super-49B-v1_5",
+            Sort::Model,
+            "nemotron",
+            &["15"],
+            &[],
+        );
         expect("GLM-4.5V", Sort::Model, "glm", &["45"], &["vision"]);
         expect("gpt-oss-120b", Sort::Model, "gpt-oss", &[], &[]);
         expect("Kimi-K2.5", Sort::Model, "kimi", &["25"], &[]);
-        expect("Mistral-Small-3.2-24B-Instruct-2506", Sort::Model, "mistral", &["32"], &[]);
+        expect(
+            "Mistral-Small-3.2-24B-Instruct-2506",
+            Sort::Model,
+            "mistral",
+            &["32"],
+            &[],
+        );
     }
 
     #[test]
     fn folders() {
         expect("glm46-glm47", Sort::Folder, "glm", &["46", "47"], &[]);
         expect("glm-46-47", Sort::Folder, "glm", &["46", "47"], &[]);
-        expect("qwen-vlm-omni-asr", Sort::Folder, "qwen", &[], &["audio", "omni", "vision"]);
+        expect(
+            "qwen-vlm-omni-asr",
+            Sort::Folder,
+            "qwen",
+            &[],
+            &["audio", "omni", "vision"],
+        );
         expect("deepseek-v3-r1", Sort::Folder, "deepseek", &["1", "3"], &[]);
         expect("llama33-70b", Sort::Folder, "llama", &["33"], &[]);
         expect("intern-s1", Sort::Folder, "intern", &["1"], &[]);
@@ -450,9 +576,27 @@ mod tests {
 
     #[test]
     fn architectures_and_files() {
-        expect("Qwen3MoeForCausalLM", Sort::Architecture, "qwen", &["3"], &[]);
-        expect("DeepseekV32ForCausalLM", Sort::Architecture, "deepseek", &["32"], &[]);
-        expect("Glm4MoeForCausalLM", Sort::Architecture, "glm", &["45"], &[]);
+        expect(
+            "Qwen3MoeForCausalLM",
+            Sort::Architecture,
+            "qwen",
+            &["3"],
+            &[],
+        );
+        expect(
+            "DeepseekV32ForCausalLM",
+            Sort::Architecture,
+            "deepseek",
+            &["32"],
+            &[],
+        );
+        expect(
+            "Glm4MoeForCausalLM",
+            Sort::Architecture,
+            "glm",
+            &["45"],
+            &[],
+        );
         expect("GptOssForCausalLM", Sort::Architecture, "gpt-oss", &[], &[]);
         expect("deepseek_v2", Sort::File, "deepseek", &["3"], &[]);
         expect("qwen3_moe", Sort::File, "qwen", &["3"], &[]);

@@ -47,11 +47,11 @@ pub struct Hit {
 }
 
 /// The `most` best changes for `query` in one index, best first, and how many
-/// there are worth naming; `family` is preferred.
+/// there are worth naming; changes of `families` are preferred.
 pub fn search(
     store: &Store,
     query: &str,
-    family: Option<&str>,
+    families: &[String],
     filters: &Filters,
     most: usize,
 ) -> rusqlite::Result<(Vec<Hit>, usize)> {
@@ -64,7 +64,7 @@ pub fn search(
         .fold(0.0, f64::max)
         .max(f64::MIN_POSITIVE);
     for candidate in &mut found {
-        candidate.score = score(candidate, &question, &titles, best, family);
+        candidate.score = score(candidate, &question, &titles, best, families);
     }
     let language = if query.is_ascii() { ".zh." } else { ".en." };
     found.sort_by(|a, b| {
@@ -91,7 +91,7 @@ pub fn search(
     let total = groups.len();
     let hit = |(candidate, also_in): (Candidate, Vec<String>)| {
         let row = row(store, candidate.id)?;
-        let reason = reason(&row, &question, family);
+        let reason = reason(&row, &question, families);
         Ok(Hit {
             score: candidate.score,
             row,
@@ -107,42 +107,100 @@ pub fn search(
     Ok((hits, total))
 }
 
-/// The changes of a family, newest first, and how many there are.
+/// The changes of `families`, newest first, and how many there are.
 pub fn newest(
     store: &Store,
-    family: &str,
+    families: &[String],
     filters: &Filters,
     most: usize,
 ) -> rusqlite::Result<(Vec<Hit>, usize)> {
-    let mut parameters: Vec<Box<dyn ToSql>> = vec![Box::new(family.to_owned())];
-    let wanted = format!("family = ?1{}", filters.sql(&mut parameters));
+    let mut parameters: Vec<Box<dyn ToSql>> = Vec::new();
+    let any: Vec<String> = families
+        .iter()
+        .map(|f| family_condition(f, &mut parameters))
+        .collect();
+    if any.is_empty() {
+        return Ok((Vec::new(), 0));
+    }
+    let wanted = format!("({}){}", any.join(" OR "), filters.sql(&mut parameters));
+    let sql = format!(
+        "SELECT MIN(id), framework, pr, COUNT(*) OVER () FROM cards WHERE {wanted}
+         GROUP BY framework, COALESCE(pr, -id) ORDER BY date DESC, id LIMIT {most}"
+    );
     let borrowed: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
-    let count: i64 = store.db().query_row(
-        &format!("SELECT COUNT(DISTINCT COALESCE(framework || pr, id)) FROM cards WHERE {wanted}"),
-        borrowed.as_slice(),
-        |row| row.get(0),
-    )?;
-    let mut read = store.db().prepare(&format!(
-        "SELECT id FROM cards WHERE {wanted} ORDER BY date DESC, id LIMIT {}",
-        4 * most
-    ))?;
+    let mut read = store.db().prepare(&sql)?;
+    let found: Vec<(i64, i64)> = read
+        .query_map(borrowed.as_slice(), |row| Ok((row.get(0)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let total = found.first().map_or(0, |(_, total)| *total);
+    let hit = |(id, _): (i64, i64)| {
+        Ok(Hit {
+            row: row(store, id)?,
+            score: 1.0,
+            reason: "a change of the family, newest first".to_owned(),
+            also_in: Vec::new(),
+        })
+    };
+    let hits = found
+        .into_iter()
+        .map(hit)
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((hits, usize::try_from(total).unwrap_or(0)))
+}
+
+/// The changes with this number, or that name this file; those of `families` first.
+pub fn lookup(
+    store: &Store,
+    pr: Option<u64>,
+    path: Option<&str>,
+    framework: Option<&str>,
+    families: &[String],
+) -> rusqlite::Result<Vec<Row>> {
+    let mut parameters: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut conditions = Vec::new();
+    let mut add = |before: &str, after: &str, value: Box<dyn ToSql>| {
+        parameters.push(value);
+        conditions.push(format!("{before}?{}{after}", parameters.len()));
+    };
+    if let Some(pr) = pr {
+        add("pr = ", "", Box::new(i64::try_from(pr).unwrap_or(-1)));
+    }
+    if let Some(path) = path {
+        add(
+            "0 < instr(files || char(10) || path, ",
+            ")",
+            Box::new(path.to_owned()),
+        );
+    }
+    if let Some(framework) = framework {
+        add("framework = ", "", Box::new(framework.to_owned()));
+    }
+    let sql = format!(
+        "SELECT id FROM cards WHERE {} ORDER BY date DESC LIMIT 200",
+        conditions.join(" AND ")
+    );
+    let borrowed: Vec<&dyn ToSql> = parameters.iter().map(AsRef::as_ref).collect();
+    let mut read = store.db().prepare(&sql)?;
     let ids: Vec<i64> = read
         .query_map(borrowed.as_slice(), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let hits = ids
+    let mut rows: Vec<Row> = ids
         .into_iter()
-        .map(|id| {
-            let row = row(store, id)?;
-            let reason = format!("a change of family {family}, newest first");
-            Ok(Hit {
-                row,
-                score: 1.0,
-                reason,
-                also_in: Vec::new(),
-            })
-        })
+        .map(|id| row(store, id))
         .collect::<rusqlite::Result<_>>()?;
-    Ok((hits, usize::try_from(count).unwrap_or(0)))
+    rows.sort_by_key(|row| {
+        !row.family
+            .iter()
+            .chain(&row.kin)
+            .any(|family| families.contains(family))
+    });
+    Ok(rows)
+}
+
+fn family_condition(family: &str, parameters: &mut Vec<Box<dyn ToSql>>) -> String {
+    parameters.push(Box::new(family.to_owned()));
+    let at = parameters.len();
+    format!("(family = ?{at} OR 0 < instr(kin, '|' || ?{at} || '|'))")
 }
 
 impl Filters {
@@ -153,7 +211,6 @@ impl Filters {
         };
         let conditions = [
             ("framework = ", "", text(&self.framework)),
-            ("family = ", "", text(&self.family)),
             ("state = ", "", text(&self.state)),
             ("date >= ", "", text(&self.since)),
             ("date <= ", "", text(&self.until)),
@@ -165,6 +222,9 @@ impl Filters {
             ),
         ];
         let mut sql = String::new();
+        if let Some(family) = &self.family {
+            sql.push_str(&format!(" AND {}", family_condition(family, parameters)));
+        }
         for (before, after, value) in conditions {
             if let Some(value) = value {
                 parameters.push(value);
@@ -193,6 +253,7 @@ struct Candidate {
     framework: String,
     path: String,
     family: Option<String>,
+    kin: Option<String>,
     pr: Option<u64>,
     date: Option<String>,
     /// BM25, more is better.
@@ -201,6 +262,14 @@ struct Candidate {
 }
 
 impl Candidate {
+    fn touches(&self, family: &str) -> bool {
+        self.family.as_deref() == Some(family)
+            || self
+                .kin
+                .as_ref()
+                .is_some_and(|kin| kin.contains(&format!("|{family}|")))
+    }
+
     /// The same pull request in the other language, or in another family's folder.
     fn same_change(&self, other: &Self) -> bool {
         self.pr.is_some()
@@ -231,9 +300,19 @@ fn candidates(
 ) -> rusqlite::Result<Vec<Candidate>> {
     let everywhere = Vocabulary::everywhere(store)?;
     let terms = question.terms();
-    let telling: Vec<&str> = terms.iter().copied().filter(|t| !everywhere.knows(t)).collect();
+    let telling: Vec<&str> = terms
+        .iter()
+        .copied()
+        .filter(|t| !everywhere.knows(t))
+        .collect();
     let telling = if telling.is_empty() { &terms } else { &telling };
-    let mut found = matching(store, "titles", TITLE_FIELDS, &question.rare_terms(titles), filters)?;
+    let mut found = matching(
+        store,
+        "titles",
+        TITLE_FIELDS,
+        &question.rare_terms(titles),
+        filters,
+    )?;
     let mut places: HashMap<i64, usize> = found.iter().zip(0..).map(|(c, at)| (c.id, at)).collect();
     for candidate in matching(store, "bodies", BODY_FIELDS, telling, filters)? {
         match places.get(&candidate.id).and_then(|&at| found.get_mut(at)) {
@@ -249,7 +328,7 @@ fn candidates(
             vec![Box::new(i64::try_from(*number).unwrap_or(0))];
         let conditions = filters.sql(&mut parameters);
         let sql = format!(
-            "SELECT id, title, framework, path, family, pr, date, 0.0 FROM cards WHERE pr = ?1{conditions} LIMIT 50"
+            "SELECT id, title, framework, path, family, pr, date, 0.0, kin FROM cards WHERE pr = ?1{conditions} LIMIT 50"
         );
         for candidate in collect(store, &sql, &parameters)? {
             if !places.contains_key(&candidate.id) {
@@ -280,7 +359,7 @@ fn matching(
         String::new()
     };
     let sql = format!(
-        "SELECT c.id, c.title, c.framework, c.path, c.family, c.pr, c.date, t.relevance FROM (
+        "SELECT c.id, c.title, c.framework, c.path, c.family, c.pr, c.date, t.relevance, c.kin FROM (
             SELECT rowid AS id, -bm25({table}, {weights}) AS relevance FROM {table}
             WHERE {table} MATCH ?1{narrowed} ORDER BY relevance DESC LIMIT {CANDIDATES}
          ) t JOIN cards c ON c.id = t.id"
@@ -305,6 +384,7 @@ fn collect(
             pr: row.get::<_, Option<i64>>(5)?.map(i64::unsigned_abs),
             date: row.get(6)?,
             relevance: row.get(7)?,
+            kin: row.get(8)?,
             score: 0.0,
         })
     })?;
@@ -319,7 +399,7 @@ fn score(
     question: &Question,
     titles: &Vocabulary,
     best: f64,
-    family: Option<&str>,
+    families: &[String],
 ) -> f64 {
     let title = words(&candidate.title);
     let mut terms: HashSet<&str> = HashSet::new();
@@ -349,7 +429,7 @@ fn score(
     let precision = if said > 0.0 { asked / said } else { 0.0 };
     let by_title = coverage * (0.7 + 0.25 * precision + 0.05 * in_order(&hits, &title));
     let mut score = TITLE_SHARE * by_title + (1.0 - TITLE_SHARE) * candidate.relevance / best;
-    if family.is_some() && candidate.family.as_deref() == family {
+    if families.iter().any(|family| candidate.touches(family)) {
         score *= FAMILY;
     }
     if candidate
@@ -377,7 +457,7 @@ fn in_order(hits: &[&str], title: &[super::terms::Word]) -> f64 {
 }
 
 /// Why a change ranks where it does, in words.
-fn reason(row: &Row, question: &Question, family: Option<&str>) -> String {
+fn reason(row: &Row, question: &Question, families: &[String]) -> String {
     let mut parts = Vec::new();
     if let Some(pr) = row.pr.filter(|pr| question.numbers.contains(pr)) {
         parts.push(format!("it is #{pr}"));
@@ -420,18 +500,24 @@ fn reason(row: &Row, question: &Question, family: Option<&str>) -> String {
             question.units.len()
         ));
     }
-    if let Some(family) = family
-        && row.family.as_deref() == Some(family)
-    {
+    let own = row.family.iter().chain(&row.kin);
+    if let Some(family) = own.into_iter().find(|family| families.contains(family)) {
         parts.push(format!("family {family}"));
     }
     parts.join("; ")
 }
 
+fn split_kin(kin: Option<String>) -> Vec<String> {
+    let text = kin.unwrap_or_default();
+    let families = text.split('|').filter(|family| !family.is_empty());
+    families.map(str::to_owned).collect()
+}
+
+/// One change by its place in the index.
 pub fn row(store: &Store, id: i64) -> rusqlite::Result<Row> {
     let mut read = store.db().prepare_cached(
         "SELECT framework, family, pr, title, state, date, classes, files, symbols, risk, path,
-         line, line_end, revision FROM cards WHERE id = ?1",
+         line, line_end, revision, kin FROM cards WHERE id = ?1",
     )?;
     read.query_row([id], |row| {
         let list = |text: String| text.lines().map(str::to_owned).collect();
@@ -450,6 +536,7 @@ pub fn row(store: &Store, id: i64) -> rusqlite::Result<Row> {
             line: row.get(11)?,
             line_end: row.get(12)?,
             revision: row.get(13)?,
+            kin: split_kin(row.get(14)?),
         })
     })
 }

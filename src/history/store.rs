@@ -24,7 +24,7 @@ CREATE TABLE cards (
     state TEXT NOT NULL, date TEXT, classes INTEGER NOT NULL,
     files TEXT NOT NULL, symbols TEXT NOT NULL, risk TEXT,
     path TEXT NOT NULL, line INTEGER NOT NULL, line_end INTEGER NOT NULL,
-    revision TEXT
+    revision TEXT, kin TEXT
 );
 CREATE INDEX cards_by_file ON cards (file);
 CREATE INDEX cards_by_pr ON cards (pr);
@@ -68,6 +68,8 @@ pub struct Row {
     pub line: u32,
     pub line_end: u32,
     pub revision: Option<String>,
+    /// Further families that the change touches.
+    pub kin: Vec<String>,
 }
 
 /// The terms of one change, space-separated, each once a field.
@@ -156,8 +158,8 @@ impl Store {
     pub fn add(&self, file: Option<i64>, row: &Row, terms: &Terms) -> rusqlite::Result<()> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO cards (file, framework, family, pr, title, state, date, classes, files,
-             symbols, risk, path, line, line_end, revision)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+             symbols, risk, path, line, line_end, revision, kin)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
         )?;
         insert.execute(params![
             file,
@@ -174,7 +176,8 @@ impl Store {
             row.path,
             row.line,
             row.line_end,
-            row.revision
+            row.revision,
+            (!row.kin.is_empty()).then(|| format!("|{}|", row.kin.join("|")))
         ])?;
         let id = self.db.last_insert_rowid();
         self.db
@@ -205,6 +208,15 @@ impl Store {
             .execute([key])
     }
 
+    /// Removes every change.
+    pub fn clear(&self) -> rusqlite::Result<()> {
+        self.db.execute_batch(
+            "INSERT INTO titles (titles) VALUES ('delete-all');
+             INSERT INTO bodies (bodies) VALUES ('delete-all');
+             DELETE FROM cards; DELETE FROM coverage; DELETE FROM files;",
+        )
+    }
+
     pub fn count(&self) -> rusqlite::Result<u64> {
         let mut count = self.db.prepare_cached("SELECT COUNT(*) FROM cards")?;
         count
@@ -233,7 +245,10 @@ impl Store {
     pub fn refresh_vocabulary(&self) -> rusqlite::Result<()> {
         let count = self.count()?;
         self.set_meta("cards", &count.to_string())?;
-        let titles = self.terms("SELECT term, doc FROM temp.title_terms WHERE col = 'title'", 1)?;
+        let titles = self.terms(
+            "SELECT term, doc FROM temp.title_terms WHERE col = 'title'",
+            1,
+        )?;
         self.set_meta("title_terms", &titles)?;
         let common = (count as f64 * COMMON).max(20.0) as i64;
         let everywhere = self.terms("SELECT term, doc FROM temp.body_terms", common)?;

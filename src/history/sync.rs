@@ -388,6 +388,7 @@ fn stored(document: &Document, card: Card, classes: &Classes) -> (Row, Terms) {
         line: card.line,
         line_end: card.line_end,
         revision: None,
+        kin: Vec::new(),
     };
     (row, terms)
 }
