@@ -65,8 +65,10 @@ mod tests {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Sample {
+        #[allow(dead_code)]
         wait_s: u32,
         #[serde(default)]
+        #[allow(dead_code)]
         nested: Vec<Inner>,
     }
 
