@@ -1,7 +1,7 @@
 //! From a request to its record.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::class::Classes;
 use super::error::HistoryError;
@@ -62,7 +62,8 @@ pub fn query_in(places: &Places, request: &QueryRequest) -> Result<QueryRecord, 
     note_absence(&mut record, &found, &question);
     if request.record.is_some() {
         let notes = notes::Notes::of(request, &record, decided)?;
-        let path = notes::write(&notes_folder(places, request)?, &notes)?;
+        let folder = request.workspace.as_ref().unwrap_or(&places.current_dir);
+        let path = notes::write(folder, &notes)?;
         record.notes_path = Some(path);
         record.notes = Some(notes);
     }
@@ -391,31 +392,6 @@ fn next(record: &QueryRecord, request: &QueryRequest) -> String {
             "read the cards at their lines, then query_history {{{asked}, \"record\": {{\"decisions\": [{{{pr}, \"influenced\": \"...\", \"risk\": \"...\"}}]}}}}"
         )
     }
-}
-
-fn notes_folder(places: &Places, request: &QueryRequest) -> Result<PathBuf, HistoryError> {
-    let workspace = request
-        .workspace
-        .clone()
-        .unwrap_or_else(|| places.current_dir.clone());
-    let Some(campaign) = &request.campaign else {
-        return Ok(workspace);
-    };
-    let named = [
-        PathBuf::from(campaign),
-        workspace.join("runs").join(campaign),
-    ];
-    named
-        .into_iter()
-        .find(|path| path.is_absolute() && path.is_dir())
-        .ok_or_else(|| HistoryError::Argument {
-            field: "campaign",
-            value: campaign.clone(),
-            expected: format!(
-                "a campaign's root or its id under {}",
-                workspace.join("runs").display()
-            ),
-        })
 }
 
 fn limit(request: &QueryRequest) -> Result<usize, HistoryError> {

@@ -43,11 +43,9 @@ pub struct QueryRequest {
     /// Writes the notes that gate `history` reads: the decisions that the
     /// cards found have influenced.
     pub record: Option<RecordRequest>,
-    /// The folder that receives `history/model-pr-history-notes.md`, absolute;
-    /// default the current one.
+    /// The folder that receives `history/model-pr-history-notes.md`, absolute:
+    /// a campaign's root, or default the current folder.
     pub workspace: Option<PathBuf>,
-    /// Campaign id or root; its root receives the notes.
-    pub campaign: Option<String>,
     /// `summary` (default) shortens each card's lists; `full` gives them whole.
     pub detail: Detail,
 }
