@@ -4,4 +4,5 @@ mod benchmark;
 mod faults;
 mod mcp;
 mod plans;
+mod real_engine;
 mod support;
