@@ -50,7 +50,6 @@ pub enum Command {
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
-    Sim(sim::SimArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -91,7 +90,6 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
-        Command::Sim(args) => sim::run(args),
     }
 }
 
