@@ -11,6 +11,7 @@ mod call;
 mod demo;
 mod gap;
 mod guard;
+mod history;
 pub mod output;
 mod serve;
 mod sim;
@@ -43,6 +44,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    History(history::HistoryArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
@@ -85,6 +87,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::History(args) => history::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
