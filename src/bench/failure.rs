@@ -62,8 +62,8 @@ impl RunFailure {
             None => Self::of(
                 RowStatus::Timeout,
                 format!(
-                    "{lead}; last log line: {}",
-                    last_line(&text).unwrap_or("(none)")
+                    "{lead}; its log says: {}",
+                    telling_line(&text).unwrap_or("(nothing)")
                 ),
             ),
         }
@@ -110,7 +110,9 @@ fn telling_line(text: &str) -> Option<&str> {
     let last = lines.next_back()?;
     let speaks = |line: &&str| {
         let line = line.to_lowercase();
-        ["error", "exception", "fatal"].iter().any(|word| line.contains(word))
+        ["error", "exception", "fatal"]
+            .iter()
+            .any(|word| line.contains(word))
     };
     if speaks(&last) {
         return Some(last);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_log_gives_its_last_line() {
+    fn a_log_without_an_error_gives_its_last_line() {
         let (_dir, path) = log("one\ntwo\n\n");
         let failure = RunFailure::never_ready(3, &path);
         assert_eq!(failure.status, RowStatus::Timeout);
@@ -168,6 +170,10 @@ mod tests {
         let text = "start\nerror: the argument '--x' is given twice\n\nFor more information, try '--help'.\n";
         let (_dir, path) = log(text);
         let failure = RunFailure::died(&ended(2), "before it was ready", &path);
-        assert!(failure.reason.ends_with("error: the argument '--x' is given twice"));
+        assert!(
+            failure
+                .reason
+                .ends_with("error: the argument '--x' is given twice")
+        );
     }
 }

@@ -30,7 +30,10 @@ fn llama_server_with_one_slot_and_with_eight() {
         }},
     });
     let record = home
-        .call("run_benchmark", &json!({"plan": plan, "wait_s": 120, "detail": "full"}))
+        .call(
+            "run_benchmark",
+            &json!({"plan": plan, "wait_s": 120, "detail": "full"}),
+        )
         .unwrap();
     assert_eq!(record["state"], "done", "{record:#}");
     let rows = rows(&home);
@@ -38,11 +41,18 @@ fn llama_server_with_one_slot_and_with_eight() {
         .iter()
         .map(|row| {
             assert_eq!(row["status"], "ok", "{row:#}");
-            format!("{} {}", row["phase"].as_str().unwrap(), row["candidate_id"].as_str().unwrap())
+            format!(
+                "{} {}",
+                row["phase"].as_str().unwrap(),
+                row["candidate_id"].as_str().unwrap()
+            )
         })
         .collect();
     assert_eq!(seen[..2], ["search base", "search parallel=8"]);
-    assert!(seen[2..].iter().all(|row| row.starts_with("measure")), "{seen:?}");
+    assert!(
+        seen[2..].iter().all(|row| row.starts_with("measure")),
+        "{seen:?}"
+    );
     for row in &rows {
         // Token-id prompts and ignore_eos make both lengths exact.
         assert_eq!(row["workload"]["input_len_p50"], 48.0);
