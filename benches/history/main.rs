@@ -71,7 +71,7 @@ fn families(places: &Places, root: &Path) {
     }
     println!(
         "model to family: {:.1}% of {asked} ids",
-        100.0 * f64::from(right) / f64::from(asked)
+        100.0 * right as f64 / asked as f64
     );
 }
 
