@@ -6,3 +6,4 @@
 pub mod disk;
 pub mod fault;
 pub mod trace;
+pub mod triage;
