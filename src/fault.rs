@@ -16,8 +16,32 @@ pub enum FaultCode {
     NotReadable,
     /// A file was read, but is not what it should be.
     InvalidInput,
+    /// A benchmark plan that cannot be used.
+    InvalidPlan,
+    /// A program that a command names is not installed.
+    CommandNotFound,
+    /// A command could not be started.
+    LaunchFailed,
+    /// Another process or job holds a GPU that the plan names.
+    GpuBusy,
+    /// No usable project folder is known; pass `workspace`.
+    WorkspaceRequired,
+    /// Something must be asked of the user.
+    NeedsInput,
+    /// No campaign has that id or root.
+    CampaignUnknown,
+    /// Several campaigns are open; name one.
+    CampaignAmbiguous,
+    /// The event log was changed by hand.
+    LogTampered,
+    /// No job has that id, or its folder is gone.
+    JobUnknown,
+    /// A file of a job folder was changed by hand.
+    JobTampered,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// No engine answers at an address.
+    EngineUnreachable,
     /// A defect of this program; please report it.
     Internal,
 }

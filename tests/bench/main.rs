@@ -1,0 +1,5 @@
+//! The load generator against a scripted engine and a real one.
+
+mod mock;
+mod real_engine;
+mod recorded;
