@@ -14,6 +14,7 @@ pub mod output;
 mod serve;
 mod sim;
 mod supervise;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 pub enum Command {
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Triage(triage::TriageArgs),
     Serve(serve::ServeArgs),
     Call(call::CallArgs),
     #[command(hide = true)]
@@ -82,6 +84,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Triage(args) => triage::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),

@@ -80,12 +80,7 @@ const MOST_ALIGNED: usize = 48;
 
 impl References {
     /// Adds a trace's eager passes; `method` says what the trace is.
-    pub fn add(
-        &mut self,
-        loaded: &Loaded,
-        eager: &[Option<SiteId>],
-        method: SiteMethod,
-    ) {
+    pub fn add(&mut self, loaded: &Loaded, eager: &[Option<SiteId>], method: SiteMethod) {
         for row in 0..loaded.trace.gpu.len() {
             if let (true, Some(site)) = (loaded.is_kernel(row), eager[row]) {
                 let sites = self.by_name.entry(loaded.kernel(row)).or_default();
@@ -261,11 +256,7 @@ struct Aligner<'r> {
 }
 
 impl Aligner<'_> {
-    fn sites(
-        &mut self,
-        sequence: Vec<KernelId>,
-        step: StepKind,
-    ) -> Option<&[Option<Attribution>]> {
+    fn sites(&mut self, sequence: Vec<KernelId>, step: StepKind) -> Option<&[Option<Attribution>]> {
         let room = self.known.len() < MOST_ALIGNED;
         match self.known.entry((sequence, step)) {
             Entry::Occupied(known) => known.into_mut().as_deref(),
@@ -305,9 +296,12 @@ fn best_match(
         }
     }
     let (score, pass, matched) = best?;
-    let full = 8 * sequence.len() as u64;
-    // Below a third the two passes are not of one model.
-    (score * 3 >= full).then(|| spread(kernels, sequence, pass, &matched, score * 10 >= full * 7))
+    // With fewer partners the two passes are not of one model.
+    if matched.iter().flatten().count() * 2 < sequence.len() {
+        return None;
+    }
+    let close = score * 10 >= 7 * 8 * sequence.len() as u64;
+    Some(spread(kernels, sequence, pass, &matched, close))
 }
 
 fn score(

@@ -249,7 +249,7 @@ pub struct OverlapRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dependency {
-    /// Always the same neighbours, back to back: likely one needs the other's result.
+    /// Neighbours of the same kind, back to back: likely one needs the other's result.
     Chained,
     /// Neighbours or pauses vary.
     Loose,
@@ -375,17 +375,7 @@ pub enum Winner {
 
 /// What a kernel does in a layer, from its kind and its place in the order.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum OpClass {

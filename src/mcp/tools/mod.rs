@@ -2,6 +2,7 @@
 
 mod campaign;
 mod check_gap;
+mod profile;
 mod run_benchmark;
 mod scope;
 
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<campaign::Campaign>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
+        Entry::of::<profile::Profile>(),
     ]
 }
 
