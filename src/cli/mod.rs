@@ -8,8 +8,10 @@
 
 mod bench;
 mod call;
+mod demo;
 mod gap;
 mod guard;
+mod history;
 pub mod output;
 mod serve;
 mod sim;
@@ -40,16 +42,18 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
     Triage(triage::TriageArgs),
+    History(history::HistoryArgs),
     Serve(serve::ServeArgs),
+    Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
-    Sim(sim::SimArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -82,14 +86,16 @@ fn log_to_stderr() {
 
 fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
+        Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Triage(args) => triage::run(args, output),
+        Command::History(args) => history::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
-        Command::Sim(args) => sim::run(args),
     }
 }
 

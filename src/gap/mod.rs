@@ -127,7 +127,7 @@ fn chosen<'a>(
     let mut kept: Vec<&Row> = match &request.label {
         Some(label) => rows
             .iter()
-            .filter(|row| row.label.as_ref() == Some(label))
+            .filter(|row| row.label.as_deref() == Some(label))
             .collect(),
         None => {
             let real: Vec<&Row> = rows
@@ -143,15 +143,15 @@ fn chosen<'a>(
     };
     let job = request
         .job_id
-        .as_ref()
-        .or_else(|| kept.last().unwrap_or(&last).job_id.as_ref());
+        .as_deref()
+        .or_else(|| kept.last().unwrap_or(&last).job_id.as_deref());
     let before = kept.len();
-    kept.retain(|row| row.job_id.as_ref() == job);
+    kept.retain(|row| row.job_id.as_deref() == job);
     if request.job_id.is_none() && kept.len() < before {
         warnings.push(format!(
             "{} rows of other jobs are left out: pairs are made within one job, {} here",
             before - kept.len(),
-            job.map_or("the one without a job_id", String::as_str)
+            job.unwrap_or("the one without a job_id")
         ));
     }
     drop_search(&mut kept);

@@ -3,6 +3,7 @@
 mod campaign;
 mod check_gap;
 mod profile;
+mod query_history;
 mod run_benchmark;
 mod scope;
 
@@ -14,6 +15,7 @@ use crate::nearest::nearest;
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<campaign::Campaign>(),
+        Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
         Entry::of::<profile::Profile>(),
