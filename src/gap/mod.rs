@@ -19,7 +19,6 @@ mod student;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub use error::GapError;
 pub use record::{
@@ -170,12 +169,12 @@ fn chosen<'a>(
 /// several single runs looks better than it is, so they choose and never decide.
 fn drop_search(rows: &mut Vec<&Row>) {
     let in_phase = |row: &Row, phase: &str| row.phase.as_deref() == Some(phase);
-    let repeated: BTreeSet<Arc<str>> = rows
+    let repeated: BTreeSet<&str> = rows
         .iter()
         .filter(|row| in_phase(row, "measure"))
-        .map(|row| Arc::clone(&row.framework))
+        .map(|row| &*row.framework)
         .collect();
-    rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&row.framework)));
+    rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&*row.framework)));
 }
 
 fn require_known(request: &GapRequest, rows: &[&Row]) -> Result<(), GapError> {
