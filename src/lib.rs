@@ -20,3 +20,5 @@ pub mod own_binary;
 pub mod redact;
 pub mod sha256;
 pub mod sim;
+pub mod trace;
+pub mod triage;

@@ -16,6 +16,7 @@ pub mod output;
 mod serve;
 mod sim;
 mod supervise;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
@@ -87,6 +89,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),

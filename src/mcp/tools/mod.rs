@@ -2,6 +2,7 @@
 
 mod campaign;
 mod check_gap;
+mod profile;
 mod query_history;
 mod run_benchmark;
 mod scope;
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
+        Entry::of::<profile::Profile>(),
     ]
 }
 
