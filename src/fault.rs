@@ -16,8 +16,20 @@ pub enum FaultCode {
     NotReadable,
     /// A file was read, but is not what it should be.
     InvalidInput,
+    /// A benchmark plan that cannot be used.
+    InvalidPlan,
+    /// A program that a command names is not installed.
+    CommandNotFound,
+    /// A command could not be started.
+    LaunchFailed,
+    /// No job has that id, or its folder is gone.
+    JobUnknown,
+    /// A file of a job folder was changed by hand.
+    JobTampered,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// No engine answers at an address.
+    EngineUnreachable,
     /// A defect of this program; please report it.
     Internal,
 }

@@ -3,6 +3,17 @@
 //! Data flows one way: the command line and the MCP tools call one domain
 //! function each, and print or return the plain record that it gives back.
 
+pub mod bench;
+pub mod cli;
 pub mod disk;
+pub mod engine;
 pub mod fault;
 pub mod trace;
+pub mod http;
+pub mod job;
+pub mod launch;
+pub mod mcp;
+pub mod nearest;
+pub mod own_binary;
+pub mod redact;
+pub mod sha256;

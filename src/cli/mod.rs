@@ -1,0 +1,89 @@
+//! The command line: arguments in, tables and progress bars out.
+//!
+//! To add a command: write `<name>.rs` with a `clap::Args` struct (doc
+//! comments are its help; give examples in `after_help`) and a
+//! `run(args, &Output) -> Result<(), Fault>`, add it to [`Command`] and to
+//! [`dispatch`]. Tables go through [`output::Output`], so that `--json` prints
+//! the domain's record instead.
+
+mod call;
+pub mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::fault::{Fault, FaultCode};
+use output::Output;
+
+/// Make SGLang match or beat the fastest serving framework on this machine,
+/// and prove it.
+#[derive(Debug, Parser)]
+#[command(name = "sota-loop", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Print the result as JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments are wrong.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Call(call::CallArgs),
+    Serve(serve::ServeArgs),
+}
+
+/// Parses the arguments, runs the command, and prints any failure.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let output = Output::new(cli.json);
+    match dispatch(cli.command, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            output.fault(&fault);
+            match fault.error {
+                FaultCode::InvalidArgument => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Logs go to standard error: standard output belongs to results and to MCP.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}
+
+fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
+    match command {
+        Command::Call(args) => call::run(args, output),
+        Command::Serve(args) => serve::run(args),
+    }
+}
+
+/// A runtime for commands that wait on engines, jobs or hosts.
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Fault::new(
+                FaultCode::Internal,
+                format!("cannot start worker threads: {error}"),
+                "raise the limit on processes and threads (`ulimit -u`)",
+            )
+            .retryable()
+        })
+}

@@ -1,0 +1,22 @@
+//! Where a command runs: process groups that leave nothing behind, logs, ports,
+//! and the locks that keep measurements on one GPU set apart.
+//!
+//! An engine never runs as a direct child of the process that measures. A small
+//! guard process (this same binary) owns its process group, writes its log,
+//! and ends all of it when told to, or when whoever started it is gone.
+
+mod error;
+mod gpu;
+mod gpu_lock;
+mod guard;
+mod port;
+mod process;
+mod tail;
+
+pub use error::LaunchError;
+pub use gpu::{GpuId, Occupant, occupants, resolve};
+pub use gpu_lock::{GpuLock, Holder};
+pub use guard::{GuardSpec, guard};
+pub use port::{free_port, is_free};
+pub use process::{CommandSpec, Ended, Running};
+pub use tail::Tail;

@@ -1,0 +1,25 @@
+//! The tools, one file each. A tool is listed only when it works.
+
+use super::tool::Entry;
+use crate::fault::{Fault, FaultCode};
+use crate::nearest::nearest;
+
+/// Every tool, in the order in which a campaign uses them.
+pub fn all() -> Vec<Entry> {
+    vec![]
+}
+
+/// The failure of asking for a tool that does not exist.
+pub fn unknown(name: &str) -> Fault {
+    let entries = all();
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("tools: {}", names.join(", ")),
+    };
+    Fault::new(
+        FaultCode::InvalidArgument,
+        format!("there is no tool `{name}`"),
+        hint,
+    )
+}

@@ -1,0 +1,4 @@
+//! The load generator against a scripted engine and a real one.
+
+mod mock;
+mod real_engine;
