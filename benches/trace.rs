@@ -1,17 +1,23 @@
+//! Reads the traces named on the command line and prints what that took.
+
+use std::path::Path;
+use std::time::Instant;
+
+use sota_loop::trace::{self, ReadOptions};
+
 fn main() {
-    for path in std::env::args().skip(1).filter(|a| !a.starts_with("--")) {
-        let t = std::time::Instant::now();
-        let trace = sota_loop::trace::read(
-            std::path::Path::new(&path),
-            &&sota_loop::trace::ReadOptions::default(),
-        )
-        .expect("a readable trace");
-        println!(
-            "{path} {:?} {:?} {:?} strings {}",
-            t.elapsed(),
-            trace.counts,
-            trace.warnings,
-            trace.strings.len()
-        );
+    let named = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"));
+    for path in named {
+        let begun = Instant::now();
+        match trace::read(Path::new(&path), &ReadOptions::default()) {
+            Ok(trace) => println!(
+                "{path}: {} events in {:?}",
+                trace.counts.events,
+                begun.elapsed()
+            ),
+            Err(error) => println!("{error}"),
+        }
     }
 }

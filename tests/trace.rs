@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sota_loop::trace::{self, GpuKind, ReadOptions, Trace, TraceError, TraceWarning};
+use sota_loop::trace::{
+    self, CategoryColumn, GpuKind, ReadOptions, Stage, StepSource, Steps, Trace, TraceError,
+    TraceWarning,
+};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -267,4 +270,77 @@ fn a_repeated_correlation_resolves_to_the_launch_before_the_kernel() {
         .map(|launch| launch.map(|index| trace.text(trace.launches.name[index.row()])))
         .collect();
     assert_eq!(callers, [Some("first"), Some("second"), None]);
+}
+
+fn steps(name: &str) -> (Trace, Steps) {
+    let trace = read(&fixture(name));
+    let steps = Steps::new(&trace, &CategoryColumn::new(&trace), None);
+    (trace, steps)
+}
+
+#[test]
+fn work_belongs_to_the_step_that_launched_it() {
+    let (trace, found) = steps("sglang-decode.json.gz");
+    let seen: Vec<_> = found
+        .steps
+        .iter()
+        .map(|step| (step.stage, step.shape.batch, step.shape.tokens))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (Stage::Prefill, Some(4), Some(64)),
+            (Stage::Decode, Some(8), None),
+            (Stage::Decode, Some(4), None),
+            (Stage::Decode, Some(4), None),
+        ]
+    );
+    for step in &found.steps[1..] {
+        let attention = found
+            .kernels(&trace, step)
+            .filter(|&row| trace.text(trace.gpu.name[row]).contains("FlashAttnFwdSm90"))
+            .count();
+        assert_eq!(attention, 36);
+        assert!(found.kernels(&trace, step).count() > 544);
+    }
+    let assigned: usize = found.steps.iter().map(|step| step.gpu.len()).sum();
+    assert_eq!(assigned, found.of_gpu.iter().flatten().count());
+}
+
+#[test]
+fn vllm_steps_are_read_with_their_counts_and_empty_ones_left_out() {
+    let (_, found) = steps("vllm-prefill.json.gz");
+    let tokens: Vec<_> = found.steps.iter().map(|step| step.shape.tokens).collect();
+    assert_eq!(tokens, [Some(4000), Some(4001)]);
+    let (trace, found) = steps("vllm-decode.json.gz");
+    let stages: Vec<_> = found.steps.iter().map(|step| step.stage).collect();
+    assert_eq!(stages, [Stage::Decode, Stage::Mixed, Stage::Decode]);
+    assert_eq!(found.empty, 1);
+    let lm_heads = (0..trace.gpu.len())
+        .filter(|&row| {
+            trace
+                .text(trace.gpu.name[row])
+                .starts_with("nvjet_sm90_tst_256x8")
+        })
+        .filter(|&row| found.of_gpu[row].is_some())
+        .count();
+    assert_eq!(
+        lm_heads, 3,
+        "launched after the annotation, still of the step"
+    );
+}
+
+#[test]
+fn without_annotations_sampling_kernels_cut_the_passes() {
+    let mut trace = read(&fixture("sglang-decode.json.gz"));
+    trace.annotations = Default::default();
+    trace.gpu_annotations = Default::default();
+    let categories = CategoryColumn::new(&trace);
+    let told = Steps::new(&trace, &categories, None);
+    assert_eq!(told.source, StepSource::Kernels);
+    assert_eq!(told.steps.len(), 4);
+    assert_eq!(told.steps[3].stage, Stage::Decode);
+    let hinted = Steps::new(&trace, &categories, Some(Stage::Prefill));
+    assert_eq!(hinted.source, StepSource::Folder);
+    assert!(hinted.steps.iter().all(|step| step.stage == Stage::Prefill));
 }

@@ -40,3 +40,7 @@ row_index!(
     /// A string in [`StringTable`](super::StringTable).
     NameId
 );
+row_index!(
+    /// A step in [`Steps`](super::Steps).
+    StepIndex
+);

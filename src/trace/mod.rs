@@ -38,6 +38,7 @@
 //! trace, or from which no event can be read, is a [`TraceError`].
 
 mod build;
+mod category;
 mod document;
 mod error;
 mod event;
@@ -45,10 +46,12 @@ mod gpu;
 mod index;
 mod launch;
 mod meta;
+mod name;
 mod order;
 mod scan;
 mod source;
 mod span;
+mod step;
 mod strings;
 mod thread;
 mod warning;
@@ -56,13 +59,16 @@ mod window;
 
 use std::path::Path;
 
+pub use category::{CategoryColumn, KernelCategory, categorize};
 pub use error::TraceError;
 pub use gpu::{Collective, GpuAnnotationTable, GpuKind, GpuTable};
-pub use index::{LaunchIndex, NameId, SpanIndex, ThreadId};
+pub use index::{LaunchIndex, NameId, SpanIndex, StepIndex, ThreadId};
 pub use launch::LaunchTable;
 pub use meta::{Device, Distributed, Metadata};
+pub use name::{canonical, short};
 pub use source::unpack_only;
 pub use span::SpanTable;
+pub use step::{Stage, Step, StepShape, StepSource, Steps};
 pub use strings::StringTable;
 pub use thread::ThreadTable;
 pub use warning::TraceWarning;
