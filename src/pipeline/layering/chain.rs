@@ -19,7 +19,7 @@ const MISSING: f32 = 0.25;
 /// Cost of an occurrence that is left out as noise.
 const NOISE: f32 = 0.5;
 /// Cost of each other kernel between two occurrences.
-const GAP: f32 = 0.05;
+const GAP: f32 = 0.15;
 /// How many occurrences in a row can be noise.
 const REACH: usize = 24;
 /// A layer holds at least this part of the core.

@@ -9,7 +9,7 @@ use super::{Bag, Dense};
 /// Windows this alike are of one kind.
 const SAME: f64 = 0.9;
 /// A window less like every kind than this is looked at again.
-const ODD: f64 = 0.75;
+const ODD: f64 = 0.8;
 /// Cost of each layer in a parse, in kernels inserted or missing.
 const LAYER: u32 = 2;
 /// A parse may leave this part of the odd windows' kernels without a place,
