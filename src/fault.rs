@@ -22,6 +22,18 @@ pub enum FaultCode {
     CommandNotFound,
     /// A command could not be started.
     LaunchFailed,
+    /// Another process or job holds a GPU that the plan names.
+    GpuBusy,
+    /// No usable project folder is known; pass `workspace`.
+    WorkspaceRequired,
+    /// Something must be asked of the user.
+    NeedsInput,
+    /// No campaign has that id or root.
+    CampaignUnknown,
+    /// Several campaigns are open; name one.
+    CampaignAmbiguous,
+    /// The event log was changed by hand.
+    LogTampered,
     /// No job has that id, or its folder is gone.
     JobUnknown,
     /// A file of a job folder was changed by hand.

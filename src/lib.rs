@@ -4,10 +4,14 @@
 //! function each, and print or return the plain record that it gives back.
 
 pub mod bench;
+pub mod campaign;
 pub mod cli;
 pub mod disk;
 pub mod engine;
 pub mod fault;
+pub mod trace;
+pub mod triage;
+pub mod gap;
 pub mod http;
 pub mod job;
 pub mod launch;
@@ -17,4 +21,4 @@ pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
 pub mod sha256;
-pub mod trace;
+pub mod sim;

@@ -1,5 +1,50 @@
 //! One fair benchmark: plan, candidates, workload, load, metrics, rows, summary.
+//!
+//! [`start`] checks a plan and submits it as a job; the job's supervisor calls
+//! [`run`]; [`record`] tells how far it is. A candidate that fails is a row
+//! with its reason, never the end of the job.
 
+mod candidate;
+mod cost;
+mod error;
+mod failure;
 pub mod load;
+mod measure;
+pub mod metrics;
 pub mod plan;
+mod prompts;
+mod ranking;
+mod record;
+mod request;
+mod row;
+mod row_writer;
+mod rows_file;
+mod runner;
+mod server;
+mod session;
+mod summary;
+mod warmup;
 pub mod workload;
+
+pub use cost::Cost;
+pub use error::BenchError;
+pub use ranking::{Standing, standings};
+pub use record::{BenchRecord, BriefRow, record};
+pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
+pub use row::{Row, RowStatus};
+pub use rows_file::{RowsError, of_job};
+pub use runner::{payload_of, run};
+pub use session::Phase;
+
+use serde::{Deserialize, Serialize};
+
+/// `result.json` of a benchmark job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BenchResult {
+    /// The best candidate of each scenario and load.
+    pub winners: Vec<Standing>,
+    /// Servers launched, which stands beside the number of repeats.
+    pub launches: u32,
+    pub wall_s: f64,
+    pub warnings: Vec<String>,
+}

@@ -6,9 +6,14 @@
 //! [`dispatch`]. Tables go through [`output::Output`], so that `--json` prints
 //! the domain's record instead.
 
+mod bench;
 mod call;
+mod gap;
+mod guard;
 pub mod output;
 mod serve;
+mod sim;
+mod supervise;
 
 use std::process::ExitCode;
 
@@ -34,8 +39,15 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Call(call::CallArgs),
+    Bench(bench::BenchArgs),
+    Gap(gap::GapArgs),
     Serve(serve::ServeArgs),
+    Call(call::CallArgs),
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArgs),
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
+    Sim(sim::SimArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -68,8 +80,13 @@ fn log_to_stderr() {
 
 fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
-        Command::Call(args) => call::run(args, output),
+        Command::Bench(args) => bench::run(args, output),
+        Command::Gap(args) => gap::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Call(args) => call::run(args, output),
+        Command::Supervise(args) => supervise::run(args),
+        Command::Guard(args) => guard::run(args),
+        Command::Sim(args) => sim::run(args),
     }
 }
 

@@ -2,3 +2,4 @@
 
 mod mock;
 mod real_engine;
+mod recorded;

@@ -1,5 +1,6 @@
 //! Threads, schedule and cancellation of a run.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,9 +11,10 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::body::bodies;
-use super::request::{Shared, blank, perform};
+use super::request::{Asked, Shared, blank, perform};
 use super::sample::{ErrorClass, RequestError, Sample};
 use super::{Live, LoadError, LoadRun, schedule};
+use crate::bench::workload::{Input, Prompt};
 use crate::http::{Pool, PoolCounts};
 
 /// Set to `true` to end a run early.
@@ -43,6 +45,10 @@ pub struct LoadOutcome {
     pub wall_s: f64,
     /// Unix time of the start of the schedule, in seconds.
     pub started_unix_s: f64,
+    /// Offered rate in requests/s; absent when all were due at once.
+    pub request_rate: Option<f64>,
+    /// Most requests in flight; absent without a cap.
+    pub max_concurrency: Option<usize>,
     pub connections: PoolCounts,
     pub client: ClientCost,
     /// Whether the run was ended early.
@@ -69,7 +75,7 @@ pub fn drive(run: &LoadRun, live: &Arc<Live>, cancel: Cancel) -> Result<LoadOutc
         .map_or(0.0, |now| (now + LEAD_IN).as_secs_f64());
     let shared = Arc::new(Shared {
         bodies,
-        requested: run.prompts.iter().map(|prompt| prompt.output_len).collect(),
+        asked: run.prompts.iter().map(asked).collect(),
         due,
         path: run.endpoint.path(),
         timeout: run.request_timeout,
@@ -83,6 +89,8 @@ pub fn drive(run: &LoadRun, live: &Arc<Live>, cancel: Cancel) -> Result<LoadOutc
         samples: Vec::with_capacity(shared.due.len()),
         wall_s: 0.0,
         started_unix_s,
+        request_rate: run.arrivals.rate.filter(|rate| rate.is_finite()),
+        max_concurrency: run.max_concurrency.map(NonZeroUsize::get),
         connections: PoolCounts::default(),
         client: ClientCost {
             threads,
@@ -98,6 +106,16 @@ pub fn drive(run: &LoadRun, live: &Arc<Live>, cancel: Cancel) -> Result<LoadOutc
     outcome.wall_s = start.elapsed().as_secs_f64();
     outcome.samples.sort_unstable_by_key(|sample| sample.index);
     Ok(outcome)
+}
+
+fn asked(prompt: &Prompt) -> Asked {
+    Asked {
+        prompt_tokens: match &prompt.input {
+            Input::Ids(ids) => u32::try_from(ids.len()).ok(),
+            Input::Text(_) | Input::Messages(_) => None,
+        },
+        output_tokens: prompt.output_len,
+    }
 }
 
 impl LoadOutcome {

@@ -19,11 +19,18 @@ const KEPT_BODY: usize = 16 << 10;
 /// How long the rest of a body may take after the engine said `[DONE]`.
 const DRAIN: Duration = Duration::from_millis(100);
 
+/// What a sample says of its prompt.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    pub(super) prompt_tokens: Option<u32>,
+    pub(super) output_tokens: u32,
+}
+
 /// What all requests of a run share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) bodies: Vec<Bytes>,
-    pub(super) requested: Vec<u32>,
+    pub(super) asked: Vec<Asked>,
     pub(super) due: Vec<Duration>,
     pub(super) path: &'static str,
     pub(super) timeout: Duration,
@@ -44,17 +51,21 @@ fn nanos(duration: Duration) -> u64 {
 
 /// A sample of which nothing is known but the schedule.
 pub(super) fn blank(shared: &Shared, index: usize) -> Sample {
+    let asked = shared.asked.get(index).copied().unwrap_or_default();
+    let due_ns = shared.due.get(index).map_or(0, |due| nanos(*due));
     Sample {
         index,
-        due_ns: shared.due.get(index).map_or(0, |due| nanos(*due)),
-        woke_ns: 0,
-        released_ns: 0,
-        sent_ns: 0,
+        due_ns,
+        woke_ns: due_ns,
+        released_ns: due_ns,
+        sent_ns: due_ns,
         connect_ns: 0,
         reused: false,
         retried: false,
         status: None,
-        requested_tokens: shared.requested.get(index).copied().unwrap_or(0),
+        sent_prompt_tokens: asked.prompt_tokens,
+        requested_tokens: asked.output_tokens,
+        finished_ns: 0,
         first_token_ns: None,
         end_ns: None,
         chunk_ns: Vec::new(),
@@ -93,6 +104,8 @@ pub(super) async fn perform(shared: &Shared, pool: &Pool, index: usize) -> Sampl
         answer.tally.fail(ErrorClass::Timeout, &words);
     }
     let had_token = answer.had_token;
+    let finished = shared.since_start(Instant::now());
+    sample.finished_ns = finished.saturating_sub(sample.sent_ns);
     answer.settle(&mut sample);
     shared.live.ended(had_token, sample.is_ok());
     sample

@@ -93,12 +93,16 @@ pub struct Sample {
     pub retried: bool,
     /// HTTP status; absent when no answer began.
     pub status: Option<u16>,
+    /// Tokens of the prompt as sent; absent where the engine tokenizes it.
+    pub sent_prompt_tokens: Option<u32>,
     /// Requested output tokens.
     pub requested_tokens: u32,
     /// First token; absent when none came.
     pub first_token_ns: Option<u64>,
     /// Last chunk of the answer proper, bookkeeping chunks excluded.
     pub end_ns: Option<u64>,
+    /// When the client was through with it, failed or not.
+    pub finished_ns: u64,
     /// Arrival of each chunk that carries a token.
     pub chunk_ns: Vec<u64>,
     /// Tokens in each of those chunks; absent where the engine does not say.
@@ -120,6 +124,12 @@ impl Sample {
     /// Whether the answer came whole.
     pub fn is_ok(&self) -> bool {
         self.error.is_none()
+    }
+
+    /// Prompt tokens as the engine counts them, else as they were sent.
+    pub fn prompt_len(&self) -> Option<u64> {
+        self.prompt_tokens
+            .or(self.sent_prompt_tokens.map(u64::from))
     }
 
     /// Tokens in the first chunk that carries any: 1 unless the engine says more.

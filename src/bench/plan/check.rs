@@ -128,6 +128,13 @@ impl Checker<'_> {
                 "name the JSONL file of prompts",
             )?;
         }
+        if dataset.kind == DatasetKind::Jsonl && scenarios > 1 {
+            self.refuse(
+                "dataset.scenario_names",
+                format!("names {scenarios} scenarios for one file of prompts"),
+                "name one scenario; lengths come from the file",
+            )?;
+        }
         let longest = plan
             .scenarios()
             .iter()
@@ -153,6 +160,13 @@ impl Checker<'_> {
                 "benchmark.endpoint",
                 format!("`{}` is not served by any engine here", load.endpoint),
                 "use /v1/completions, /v1/chat/completions or /generate",
+            )?;
+        }
+        if load.endpoint == "/v1/chat/completions" && plan.dataset.kind == DatasetKind::Random {
+            self.refuse(
+                "benchmark.endpoint",
+                "a chat cannot carry random token ids",
+                "use /v1/completions, or dataset kind jsonl with messages",
             )?;
         }
         let (rates, caps) = (load.request_rates.len(), load.max_concurrency.len());

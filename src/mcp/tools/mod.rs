@@ -1,12 +1,21 @@
 //! The tools, one file each. A tool is listed only when it works.
 
+mod campaign;
+mod check_gap;
+mod run_benchmark;
+mod scope;
+
 use super::tool::Entry;
 use crate::fault::{Fault, FaultCode};
 use crate::nearest::nearest;
 
 /// Every tool, in the order in which a campaign uses them.
 pub fn all() -> Vec<Entry> {
-    vec![]
+    vec![
+        Entry::of::<campaign::Campaign>(),
+        Entry::of::<run_benchmark::RunBenchmark>(),
+        Entry::of::<check_gap::CheckGap>(),
+    ]
 }
 
 /// The failure of asking for a tool that does not exist.

@@ -1,0 +1,172 @@
+//! The candidates of each framework: the baseline first, then a bounded part of
+//! the product of its search space.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::plan::{Flags, Framework, Plan};
+
+/// Name of the candidate that has the plan's own flags.
+pub const BASELINE: &str = "base";
+
+/// One server configuration to measure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub framework: String,
+    /// `base`, or what differs from it: `chunked_prefill_size=8192`.
+    pub id: String,
+    pub flags: Flags,
+}
+
+/// A framework's candidates and what the bounds left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidates {
+    pub list: Vec<Candidate>,
+    /// Combinations that `max_candidates_per_framework` cut off.
+    pub left_out: usize,
+}
+
+/// The candidates of one framework within the plan's bounds.
+pub fn candidates(plan: &Plan, name: &str, framework: &Framework) -> Candidates {
+    let most = plan.search.max_candidates_per_framework as usize;
+    let changes = match plan.search.tier {
+        1 => Vec::new(),
+        2 => one_at_a_time(framework),
+        _ => product(framework, most.saturating_mul(4)),
+    };
+    let mut list = vec![Candidate {
+        framework: name.to_owned(),
+        id: BASELINE.to_owned(),
+        flags: framework.base_server_flags.clone(),
+    }];
+    let mut left_out = 0;
+    for change in changes {
+        let flags = changed(&framework.base_server_flags, &change);
+        if list.iter().any(|known| known.flags == flags) {
+            continue;
+        }
+        if list.len() >= most {
+            left_out += 1;
+            continue;
+        }
+        list.push(Candidate {
+            framework: name.to_owned(),
+            id: id_of(&change),
+            flags,
+        });
+    }
+    Candidates { list, left_out }
+}
+
+type Change = IndexMap<String, Value>;
+
+fn one_at_a_time(framework: &Framework) -> Vec<Change> {
+    framework
+        .search_space
+        .iter()
+        .flat_map(|(flag, values)| {
+            values
+                .iter()
+                .map(|value| Change::from([(flag.clone(), value.clone())]))
+        })
+        .collect()
+}
+
+/// The whole product, first flag slowest, cut at `most` combinations.
+fn product(framework: &Framework, most: usize) -> Vec<Change> {
+    let mut combinations = vec![Change::new()];
+    for (flag, values) in &framework.search_space {
+        combinations = combinations
+            .iter()
+            .flat_map(|base| {
+                values.iter().map(move |value| {
+                    let mut next = base.clone();
+                    next.insert(flag.clone(), value.clone());
+                    next
+                })
+            })
+            .take(most)
+            .collect();
+    }
+    combinations.retain(|change| !change.is_empty());
+    combinations
+}
+
+fn changed(base: &Flags, change: &Change) -> Flags {
+    let mut flags = base.clone();
+    for (flag, value) in change {
+        if value.is_null() {
+            flags.shift_remove(flag);
+        } else {
+            flags.insert(flag.clone(), value.clone());
+        }
+    }
+    flags
+}
+
+fn id_of(change: &Change) -> String {
+    change
+        .iter()
+        .map(|(flag, value)| match value {
+            Value::String(text) => format!("{flag}={text}"),
+            other => format!("{flag}={other}"),
+        })
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn plan(tier: u8, most: u32) -> Plan {
+        let value = json!({
+            "model": {"name": "m"},
+            "dataset": {},
+            "search": {"tier": tier, "max_candidates_per_framework": most},
+            "frameworks": {"sglang": {
+                "base_server_flags": {"a": 1, "keep": true},
+                "search_space": {"a": [1, 2, 3], "b": ["x", null]},
+            }},
+        });
+        crate::bench::plan::from_value(&value).unwrap()
+    }
+
+    fn ids(tier: u8, most: u32) -> (Vec<String>, usize) {
+        let plan = plan(tier, most);
+        let found = candidates(&plan, "sglang", &plan.frameworks["sglang"]);
+        (
+            found.list.into_iter().map(|c| c.id).collect(),
+            found.left_out,
+        )
+    }
+
+    #[test]
+    fn the_baseline_is_first_and_its_own_values_are_not_tried_again() {
+        assert_eq!(ids(1, 9).0, ["base"]);
+        assert_eq!(ids(2, 9).0, ["base", "a=2", "a=3", "b=x"]);
+    }
+
+    #[test]
+    fn the_product_is_bounded_and_says_what_it_left_out() {
+        let (list, left_out) = ids(3, 9);
+        assert_eq!(
+            list,
+            [
+                "base",
+                "a=1,b=x",
+                "a=2,b=x",
+                "a=2,b=null",
+                "a=3,b=x",
+                "a=3,b=null"
+            ]
+        );
+        assert_eq!(left_out, 0);
+        assert_eq!(
+            ids(3, 3),
+            (vec!["base".into(), "a=1,b=x".into(), "a=2,b=x".into()], 3)
+        );
+    }
+}

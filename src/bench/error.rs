@@ -1,0 +1,104 @@
+//! What stops a benchmark as a whole; a candidate's failure is a row instead.
+
+use std::path::PathBuf;
+
+use super::plan::PlanError;
+use super::rows_file::RowsError;
+use super::workload::WorkloadError;
+use crate::disk::DiskError;
+use crate::engine::EngineError;
+use crate::fault::{Fault, FaultCode};
+use crate::job::JobError;
+use crate::launch::{LaunchError, Occupant};
+
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Rows(RowsError),
+    #[error("the GPUs of the plan are in use: {}", list(occupants))]
+    GpuBusy { occupants: Vec<Occupant> },
+    #[error("max_wall_s passed while another job held the GPUs")]
+    QueuedTooLong,
+    #[error("the job's own record cannot be read: {0}")]
+    Result(serde_json::Error),
+    #[error("the plan has no framework `{0}`")]
+    NoSuchFramework(String),
+    #[error("the output folder {} is not absolute", .0.display())]
+    RelativeOutput(PathBuf),
+}
+
+fn list(occupants: &[Occupant]) -> String {
+    occupants
+        .iter()
+        .map(|occupant| {
+            let user = occupant.user.as_deref().unwrap_or("unknown user");
+            let memory = occupant
+                .memory_mib
+                .map_or_else(|| "unknown memory".to_owned(), |mib| format!("{mib} MiB"));
+            format!(
+                "GPU {}: pid {} ({user}, {memory})",
+                occupant.gpu, occupant.pid
+            )
+        })
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+impl From<BenchError> for Fault {
+    fn from(error: BenchError) -> Self {
+        let message = error.to_string();
+        match error {
+            BenchError::Plan(error) => error.into(),
+            BenchError::Engine(error) => error.into(),
+            BenchError::Launch(error) => error.into(),
+            BenchError::Job(error) => error.into(),
+            BenchError::Disk(error) => error.into(),
+            BenchError::Workload(error) => Fault::new(
+                FaultCode::InvalidPlan,
+                error.to_string(),
+                "see dataset in the plan; docs/plan.md has the formats",
+            ),
+            BenchError::Rows(RowsError::Damaged { path, line, .. }) => Fault::new(
+                FaultCode::InvalidInput,
+                message,
+                "rows are evidence: restore the line, or give another output_dir",
+            )
+            .with_evidence(format!("{}:{line}", path.display())),
+            BenchError::Rows(RowsError::Disk(error)) => error.into(),
+            BenchError::GpuBusy { .. } => Fault::new(
+                FaultCode::GpuBusy,
+                message,
+                "end those processes, or name other GPUs in hardware.gpu_ids; nothing was launched",
+            )
+            .retryable(),
+            BenchError::QueuedTooLong => Fault::new(
+                FaultCode::GpuBusy,
+                message,
+                "wait for the other job, then give the plan again",
+            )
+            .retryable(),
+            BenchError::Result(_) | BenchError::NoSuchFramework(_) => Fault::new(
+                FaultCode::JobTampered,
+                message,
+                "remove the job folder and give the plan again",
+            ),
+            BenchError::RelativeOutput(_) => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "give an absolute workspace, or an absolute search.output_dir",
+            ),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One scenario run: prompts, flush, warm-up, load, metrics.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::failure::RunFailure;
+use super::load::{Arrivals, Live, LoadOutcome, LoadRun, Sampling, write_samples};
+use super::metrics::{Metrics, SloLimits, summarize};
+use super::plan::{LoadPoint, Plan, Scenario};
+use super::prompts::Prompts;
+use super::row::RowStatus;
+use super::server::{Server, drive, load_endpoint};
+use super::session::Phase;
+use super::warmup::{Warmup, warm_up};
+use super::workload::workload_sha256;
+use crate::job::JobHandle;
+
+/// One cell of a session.
+#[derive(Debug)]
+pub struct RunSpec<'a> {
+    pub plan: &'a Plan,
+    pub prompts: &'a Prompts,
+    pub scenario: &'a Scenario,
+    pub load: LoadPoint,
+    /// Position of the load in the plan's list.
+    pub load_index: usize,
+    pub phase: Phase,
+    pub repeat: u32,
+    /// For progress messages.
+    pub title: String,
+    /// Where the raw samples go.
+    pub raw: PathBuf,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Measured {
+    pub metrics: Metrics,
+    pub warmup: Warmup,
+    pub flushed: Option<bool>,
+    pub run_s: f64,
+    pub server_generation_tokens: Option<f64>,
+    pub workload_sha256: String,
+    pub warnings: Vec<String>,
+}
+
+const TICK: Duration = Duration::from_millis(500);
+/// The server's own token count may differ by this share before it is reported.
+const TOKEN_TOLERANCE: f64 = 0.01;
+
+/// Warms up, then measures one scenario at one load.
+pub async fn measure(
+    server: &Server,
+    spec: &RunSpec<'_>,
+    job: &JobHandle,
+) -> Result<Measured, RunFailure> {
+    let purpose = format!(
+        "{}/{}/{:?}/{}",
+        spec.scenario.name, spec.load_index, spec.phase, spec.repeat
+    );
+    let prompts = spec.prompts.measured(spec.scenario, &purpose)?;
+    let workload_sha256 = workload_sha256(&prompts);
+    let mut run = load_run(server, spec)?;
+    job.update(|status| status.message = format!("{}: warming up", spec.title));
+    let warmup = warm_up(
+        server,
+        &run,
+        |pass| spec.prompts.warm_up(spec.scenario, &purpose, pass),
+        job.cancellation(),
+    )
+    .await?;
+    let flushed = server.flush().await;
+    let before = server.generation_tokens().await;
+    run.prompts = prompts;
+    run.arrivals = Arrivals {
+        rate: spec.load.request_rate,
+        burstiness: spec.plan.benchmark.burstiness.0,
+    };
+    run.max_concurrency = spec
+        .load
+        .max_concurrency
+        .and_then(|most| NonZeroUsize::new(most as usize));
+    let started = Instant::now();
+    let outcome = under_watch(server, spec, run, job).await?;
+    let run_s = started.elapsed().as_secs_f64();
+    keep(&spec.raw, &outcome)?;
+    let after = server.generation_tokens().await;
+    let mut measured = Measured {
+        metrics: summarize(&outcome, &limits(spec.plan)),
+        warmup,
+        flushed,
+        run_s,
+        server_generation_tokens: before.zip(after).map(|(before, after)| after - before),
+        workload_sha256,
+        warnings: Vec::new(),
+    };
+    measured.judge(&outcome, server)?;
+    Ok(measured)
+}
+
+fn load_run(server: &Server, spec: &RunSpec<'_>) -> Result<LoadRun, RunFailure> {
+    let plan = spec.plan;
+    let mut run = LoadRun::new(
+        server.base.clone(),
+        load_endpoint(plan)?,
+        plan.model.served_name(),
+        Vec::new(),
+    );
+    run.arrival_seed = plan.sampling.seed;
+    run.sampling = Sampling {
+        temperature: Some(plan.sampling.temperature),
+        ignore_eos: plan.sampling.ignore_eos,
+        seed: Some(plan.sampling.seed),
+    };
+    run.extra_body = plan.benchmark.extra_request_body.clone();
+    run.request_timeout = Duration::from_secs(plan.timeouts.run_s);
+    Ok(run)
+}
+
+fn limits(plan: &Plan) -> SloLimits {
+    let sla = &plan.sla;
+    SloLimits {
+        max_p50_ttft_ms: sla.max_p50_ttft_ms,
+        max_p50_tpot_ms: sla.max_p50_tpot_ms,
+        max_p99_ttft_ms: sla.max_p99_ttft_ms,
+        max_p99_tpot_ms: sla.max_p99_tpot_ms,
+        min_success_rate: Some(sla.min_success_rate),
+    }
+}
+
+/// Drives the load while the server's life, the time limit and a cancellation
+/// are watched.
+async fn under_watch(
+    server: &Server,
+    spec: &RunSpec<'_>,
+    run: LoadRun,
+    job: &JobHandle,
+) -> Result<LoadOutcome, RunFailure> {
+    let live = Arc::new(Live::default());
+    let (stop, cancel) = tokio::sync::watch::channel(false);
+    let total = run.prompts.len();
+    let driven = drive(run, Arc::clone(&live), cancel);
+    tokio::pin!(driven);
+    let mut job_cancelled = job.cancellation();
+    let limit = spec.plan.timeouts.run_s;
+    let deadline = tokio::time::sleep(Duration::from_secs(limit));
+    tokio::pin!(deadline);
+    let mut tick = tokio::time::interval(TICK);
+    let started = Instant::now();
+    let failure = loop {
+        tokio::select! {
+            outcome = &mut driven => return outcome,
+            ended = server.ended() => {
+                break RunFailure::died(&ended, "under load", &server.log);
+            }
+            () = &mut deadline => break RunFailure::of(
+                RowStatus::Timeout,
+                format!("the run did not end within {limit} s"),
+            ),
+            _ = job_cancelled.wait_for(|cancelled| *cancelled) => {
+                break RunFailure::cancelled();
+            }
+            _ = tick.tick() => tell(spec, &live, total, started, job),
+        }
+    };
+    stop.send_replace(true);
+    if let Ok(outcome) = driven.await {
+        // The samples so far are evidence of the failure; losing them is not fatal.
+        let _ = keep(&spec.raw, &outcome);
+    }
+    Err(failure)
+}
+
+fn tell(spec: &RunSpec<'_>, live: &Live, total: usize, started: Instant, job: &JobHandle) {
+    let counts = live.counts();
+    job.update(|status| {
+        status.message = format!(
+            "{}: {} of {total} requests done, {} decoding, {} tokens",
+            spec.title, counts.done, counts.decoding, counts.tokens
+        );
+        status.live = json!({
+            "run": spec.title,
+            "total": total,
+            "elapsed_s": started.elapsed().as_secs_f64(),
+            "counts": counts,
+        });
+    });
+}
+
+fn keep(path: &Path, outcome: &LoadOutcome) -> Result<(), RunFailure> {
+    write_samples(path, &outcome.samples).map_err(|error| RunFailure::failed(error.to_string()))
+}
+
+impl Measured {
+    /// Turns a run without a success into a failure, and notes what is odd.
+    fn judge(&mut self, outcome: &LoadOutcome, server: &Server) -> Result<(), RunFailure> {
+        let failed = outcome.samples.iter().filter(|sample| !sample.is_ok());
+        if failed.clone().count() > 0
+            && let Some(failure) = RunFailure::out_of_memory(&server.log)
+        {
+            return Err(failure);
+        }
+        if outcome.samples.iter().all(|sample| !sample.is_ok()) {
+            let first = failed.clone().find_map(|sample| sample.error.as_ref());
+            return Err(RunFailure::failed(format!(
+                "no request succeeded: {}",
+                first.map_or("no answer", |error| error.message.as_str())
+            )));
+        }
+        self.warnings
+            .extend(self.metrics.extras.client.warnings.iter().cloned());
+        if self.warmup.settled == Some(false) {
+            self.warnings.push(format!(
+                "{} warm-up passes did not agree within 5%",
+                self.warmup.passes
+            ));
+        }
+        let own: u64 = outcome
+            .samples
+            .iter()
+            .filter_map(|sample| sample.output_tokens)
+            .sum();
+        if let Some(theirs) = self.server_generation_tokens
+            && (theirs - own as f64).abs() > TOKEN_TOLERANCE * own as f64
+        {
+            self.warnings.push(format!(
+                "the server counted {theirs:.0} generated tokens, the client {own}"
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Starting a benchmark: checks that cost nothing, then the job.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::BenchError;
+use super::candidate::{Candidate, candidates};
+use super::cost::{Cost, estimate};
+use super::plan::{self, Plan};
+use super::prompts::Prompts;
+use super::server::{ServerSpec, argv, engine_of, load_endpoint};
+use crate::engine::check_parallelism;
+use crate::job::{self, Submission};
+use crate::{launch, sha256};
+
+/// The job kind of a benchmark.
+pub const KIND: &str = "bench";
+
+/// What a benchmark job does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchPayload {
+    pub plan: Plan,
+    pub label: Option<String>,
+    /// Folder of rows and summary, absolute.
+    pub output_dir: PathBuf,
+    /// Root of the campaign that the rows belong to.
+    pub campaign: Option<PathBuf>,
+}
+
+impl BenchPayload {
+    pub fn rows_path(&self) -> PathBuf {
+        self.output_dir.join("candidates.jsonl")
+    }
+
+    pub fn summary_path(&self) -> PathBuf {
+        self.output_dir.join("summary.md")
+    }
+}
+
+/// A started or found job and what it costs.
+#[derive(Debug)]
+pub struct Started {
+    pub submission: Submission,
+    pub cost: Cost,
+    pub payload: BenchPayload,
+}
+
+/// Where a job's folder goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// Relative output folders lie in this workspace.
+    Workspace(&'a Path),
+    /// Rows and jobs belong to the campaign with this root.
+    Campaign(&'a Path),
+}
+
+/// Checks everything that can be checked without launching, and starts the job.
+pub fn start(plan: Plan, label: Option<String>, place: Place<'_>) -> Result<Started, BenchError> {
+    let (payload, jobs_dir) = place_job(plan, label, place)?;
+    let cost = check(&payload)?;
+    let value = json!(payload);
+    let key = sha256::hex(value.to_string().as_bytes());
+    let submission = job::submit(&jobs_dir, KIND, &key, value)?;
+    Ok(Started {
+        submission,
+        cost,
+        payload,
+    })
+}
+
+/// What a plan would cost; nothing is launched.
+pub fn cost(plan: Plan, place: Place<'_>) -> Result<Cost, BenchError> {
+    let (payload, _) = place_job(plan, None, place)?;
+    check(&payload)
+}
+
+fn place_job(
+    plan: Plan,
+    label: Option<String>,
+    place: Place<'_>,
+) -> Result<(BenchPayload, PathBuf), BenchError> {
+    let (output_dir, jobs_dir, campaign) = match place {
+        Place::Workspace(workspace) => {
+            let asked = plan.search.output_dir.as_deref();
+            let dir = workspace.join(asked.unwrap_or_else(|| Path::new("out")));
+            (dir.clone(), dir.join("jobs"), None)
+        }
+        Place::Campaign(root) => (
+            root.join("benchmark"),
+            root.join("jobs"),
+            Some(root.to_path_buf()),
+        ),
+    };
+    if !output_dir.is_absolute() {
+        return Err(BenchError::RelativeOutput(output_dir));
+    }
+    let payload = BenchPayload {
+        plan,
+        label,
+        output_dir,
+        campaign,
+    };
+    Ok((payload, jobs_dir))
+}
+
+/// Refuses a job that could not run, and tells what it would cost.
+fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
+    let plan = &payload.plan;
+    launch::resolve(&plan.hardware.gpu_ids)?;
+    Prompts::of(plan)?;
+    // The plan's own check has refused any other endpoint.
+    let _ = load_endpoint(plan);
+    let mut all: Vec<Candidate> = Vec::new();
+    let mut groups = Vec::new();
+    for (name, framework) in plan.enabled() {
+        let engine = engine_of(name, framework)?;
+        let found = candidates(plan, name, framework).list;
+        for candidate in &found {
+            check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
+            let spec = ServerSpec {
+                plan,
+                framework,
+                engine,
+                candidate,
+                log: PathBuf::new(),
+            };
+            argv(&spec, 0)?;
+        }
+        groups.push((all.len()..all.len() + found.len()).collect::<Vec<_>>());
+        all.extend(found);
+    }
+    crate::disk::create_dir(&payload.output_dir)?;
+    Ok(estimate(plan, &all, &groups, &payload.rows_path()))
+}
+
+/// Reads a plan from a path or from a JSON value that holds it.
+pub fn plan_from(value: &serde_json::Value, workspace: &Path) -> Result<Plan, BenchError> {
+    match value.as_str() {
+        Some(path) => Ok(plan::from_path(&workspace.join(path))?),
+        None => Ok(plan::from_value(value)?),
+    }
+}

@@ -1,0 +1,277 @@
+//! From a cell and its outcome to its row.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::BenchError;
+use super::candidate::Candidate;
+use super::failure::RunFailure;
+use super::measure::Measured;
+use super::metrics::SloOutcome;
+use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
+use super::request::BenchPayload;
+use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
+use super::server::{Server, ServerSpec, argv, engine_of};
+use super::session::{Phase, Session};
+use crate::job::now;
+use crate::redact::redact_argv;
+use crate::sha256;
+
+/// Everything of a row that is known before it is measured.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    pub candidate: Candidate,
+    pub scenario: Scenario,
+    pub load: LoadPoint,
+    pub phase: Phase,
+    pub repeat: u32,
+    /// SHA-256 over label, workload, argv, environment and repeat.
+    pub key: String,
+    argv: Vec<String>,
+    raw: PathBuf,
+}
+
+/// Makes the rows of one job.
+#[derive(Debug)]
+pub struct RowWriter {
+    plan: Plan,
+    label: Option<String>,
+    job_id: String,
+}
+
+impl RowWriter {
+    pub fn new(payload: &BenchPayload, job_id: &str) -> Self {
+        Self {
+            plan: payload.plan.clone(),
+            label: payload.label.clone(),
+            job_id: job_id.to_owned(),
+        }
+    }
+
+    pub fn cell(
+        &self,
+        candidate: &Candidate,
+        session: &Session,
+        scenario: &Scenario,
+        (load_index, load): (usize, LoadPoint),
+        raw: PathBuf,
+    ) -> Result<Cell, BenchError> {
+        let plan = &self.plan;
+        let framework = plan
+            .frameworks
+            .get(&candidate.framework)
+            .ok_or_else(|| BenchError::NoSuchFramework(candidate.framework.clone()))?;
+        let spec = ServerSpec {
+            plan,
+            framework,
+            engine: engine_of(&candidate.framework, framework)?,
+            candidate,
+            log: PathBuf::new(),
+        };
+        // Port 0 stands for any port: a free one differs from launch to launch.
+        let argv = argv(&spec, 0)?;
+        let facts = json!({
+            "label": self.label,
+            "argv": argv,
+            "env": framework.env,
+            "dataset": plan.dataset,
+            "benchmark": plan.benchmark,
+            "sampling": plan.sampling,
+            "sla": plan.sla,
+            "warmup": plan.warmup,
+            "hardware": plan.hardware,
+            "scenario": scenario,
+            "load": load_index,
+            "phase": session.phase,
+            "repeat": session.repeat,
+        });
+        Ok(Cell {
+            candidate: candidate.clone(),
+            scenario: scenario.clone(),
+            load,
+            phase: session.phase,
+            repeat: session.repeat,
+            key: sha256::hex(facts.to_string().as_bytes()),
+            argv,
+            raw,
+        })
+    }
+
+    /// The row of a run that gave numbers.
+    pub fn measured(&self, cell: &Cell, server: &Server, launch: u32, run: Measured) -> Row {
+        let mut row = self.blank(cell);
+        row.status = RowStatus::Ok;
+        self.on_server(&mut row, server, launch);
+        let metrics = run.metrics;
+        row.workload.workload_sha256 = Some(run.workload_sha256);
+        if let Some(lengths) = &metrics.extras.prompt_tokens_server {
+            row.workload.input_len_p50 = lengths.p50;
+            row.workload.input_len_p95 = lengths.p95;
+        }
+        if let Some(lengths) = &metrics.extras.output_tokens {
+            row.workload.output_len_p50 = lengths.p50;
+            row.workload.output_len_p95 = lengths.p95;
+        }
+        row.cache.flushed = run.flushed;
+        row.cache.prefix_cache_hit_rate = metrics.extras.prefix_cache_hit_rate;
+        row.sla.passed = metrics.slo.as_ref().is_none_or(|slo| slo.passed);
+        row.sla.broken = metrics.slo.as_ref().map(broken).unwrap_or_default();
+        row.sla.attainment = metrics.slo;
+        row.timing.warmup_passes = run.warmup.passes;
+        row.timing.warmup_s = run.warmup.seconds;
+        row.timing.warmup_settled = run.warmup.settled;
+        row.timing.run_s = run.run_s;
+        row.server_generation_tokens_delta = run.server_generation_tokens;
+        row.metrics = Some(metrics.row);
+        row.extras = Some(metrics.extras);
+        row.artifacts.raw_result = Some(cell.raw.clone());
+        row.warnings = run.warnings;
+        row
+    }
+
+    /// The row of a candidate that was never up.
+    pub fn failed(&self, cell: &Cell, failure: &RunFailure) -> Row {
+        let mut row = self.blank(cell);
+        row.status = failure.status;
+        row.failure_reason = Some(failure.reason.clone());
+        row
+    }
+
+    /// The row of a run that failed on a server that had been up.
+    pub fn failed_on(
+        &self,
+        cell: &Cell,
+        server: &Server,
+        launch: u32,
+        failure: &RunFailure,
+    ) -> Row {
+        let mut row = self.failed(cell, failure);
+        self.on_server(&mut row, server, launch);
+        if cell.raw.exists() {
+            row.artifacts.raw_result = Some(cell.raw.clone());
+        }
+        row
+    }
+
+    fn on_server(&self, row: &mut Row, server: &Server, launch: u32) {
+        row.server_argv = redact_argv(&server.argv);
+        row.server_command = shell_words(&row.server_argv);
+        row.artifacts.server_log = Some(server.log.clone());
+        row.timing.ready_s = Some(server.ready_s);
+        row.launch = Some(launch);
+    }
+
+    fn blank(&self, cell: &Cell) -> Row {
+        let plan = &self.plan;
+        let argv = redact_argv(&cell.argv);
+        Row {
+            framework: cell.candidate.framework.clone(),
+            framework_version: None,
+            framework_commit: None,
+            candidate_id: cell.candidate.id.clone(),
+            model: plan.model.name.clone(),
+            status: RowStatus::Failed,
+            failure_reason: None,
+            repeat: cell.repeat,
+            phase: cell.phase,
+            label: self.label.clone(),
+            job_id: self.job_id.clone(),
+            key: cell.key.clone(),
+            time: now(),
+            launch: None,
+            hardware: RowHardware {
+                gpu_model: plan.hardware.gpu_model.clone(),
+                gpu_count: plan.hardware.gpu_count,
+                visible_devices: plan.hardware.gpu_ids.clone(),
+            },
+            workload: workload(plan, cell),
+            sla: RowSla {
+                limits: plan.sla.clone(),
+                passed: false,
+                broken: Vec::new(),
+                attainment: None,
+            },
+            metrics: None,
+            extras: None,
+            server_generation_tokens_delta: None,
+            timing: Timing::default(),
+            spec_decode: Value::Null,
+            phase_metrics: Value::Null,
+            cache: RowCache::default(),
+            memory: Value::Null,
+            normalization: Value::Null,
+            server_command: shell_words(&argv),
+            server_argv: argv,
+            benchmark_command: "sota-loop bench".to_owned(),
+            validated_cli_flags: Value::Null,
+            artifacts: Artifacts::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+fn workload(plan: &Plan, cell: &Cell) -> Workload {
+    let random = plan.dataset.kind == DatasetKind::Random;
+    Workload {
+        kind: match plan.dataset.kind {
+            DatasetKind::Random => "random",
+            DatasetKind::Jsonl => "jsonl",
+        }
+        .to_owned(),
+        scenario: cell.scenario.name.clone(),
+        dataset_path: plan.dataset.path.clone(),
+        input_len: random.then_some(cell.scenario.input_len),
+        output_len: random.then_some(cell.scenario.output_len),
+        input_len_p50: None,
+        input_len_p95: None,
+        output_len_p50: None,
+        output_len_p95: None,
+        num_prompts: plan.dataset.num_prompts,
+        request_rate: cell.load.request_rate,
+        max_concurrency: cell.load.max_concurrency,
+        endpoint: plan.benchmark.endpoint.clone(),
+        workload_sha256: None,
+    }
+}
+
+/// The limits that a run broke, in words.
+fn broken(slo: &SloOutcome) -> Vec<String> {
+    slo.attainment
+        .iter()
+        .filter(|limit| !limit.met)
+        .map(|limit| match limit.measured {
+            Some(measured) => format!("{} is {}, measured {measured:.3}", limit.limit, limit.value),
+            None => format!("{} is {}, not measured", limit.limit, limit.value),
+        })
+        .collect()
+}
+
+/// Arguments quoted so that a POSIX shell reads them back.
+pub fn shell_words(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    argv.iter()
+        .map(|argument| {
+            if !argument.is_empty() && argument.chars().all(plain) {
+                argument.clone()
+            } else {
+                format!("'{}'", argument.replace('\'', r"'\''"))
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_words;
+
+    #[test]
+    fn words_that_a_shell_would_split_are_quoted() {
+        let argv = ["serve", "--config", "{\"a\": 1}", "it's", ""].map(str::to_owned);
+        assert_eq!(
+            shell_words(&argv),
+            r#"serve --config '{"a": 1}' 'it'\''s' ''"#
+        );
+    }
+}

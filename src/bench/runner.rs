@@ -1,0 +1,556 @@
+//! The work of a benchmark job: search, then interleaved repeats of the winners.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::candidate::{Candidate, candidates};
+use super::failure::RunFailure;
+use super::measure::{Measured, RunSpec, measure};
+use super::plan::{LoadPoint, Plan, Relaunch, Scenario};
+use super::prompts::Prompts;
+use super::ranking::{Standing, standings};
+use super::request::BenchPayload;
+use super::row::{Row, RowStatus};
+use super::row_writer::{Cell, RowWriter};
+use super::rows_file::{self, RowsError};
+use super::server::{Server, ServerSpec, engine_of};
+use super::session::{self, Phase, Session};
+use super::summary;
+use super::{BenchError, BenchResult};
+use crate::fault::Fault;
+use crate::job::{JobHandle, JobState, Outcome};
+use crate::launch::{self, GpuLock};
+
+/// Runs a benchmark job to its end. No engine outlives this call.
+pub async fn run(payload: BenchPayload, job: JobHandle) -> Outcome {
+    match Runner::new(payload, job.clone()) {
+        Ok(runner) => match runner.run().await {
+            Ok(Some(result)) => match serde_json::to_value(result) {
+                Ok(value) => Outcome::Done(value),
+                Err(error) => Outcome::Failed(BenchError::Result(error).into()),
+            },
+            Ok(None) => Outcome::Cancelled,
+            Err(error) => Outcome::Failed(error.into()),
+        },
+        Err(error) => Outcome::Failed(Fault::from(error)),
+    }
+}
+
+struct Runner {
+    payload: BenchPayload,
+    job: JobHandle,
+    candidates: Vec<Candidate>,
+    /// Indices of each framework's candidates.
+    groups: Vec<Vec<usize>>,
+    cells: Vec<(Scenario, usize, LoadPoint)>,
+    prompts: Prompts,
+    writer: RowWriter,
+    rows: Vec<Row>,
+    deadline: Option<Instant>,
+    started: Instant,
+    launches: u32,
+    /// Runs of this process that took time, for the pace.
+    worked: u32,
+    warnings: Vec<String>,
+}
+
+/// A server kept between sessions of one candidate.
+struct Kept {
+    candidate: usize,
+    launch: u32,
+    server: Server,
+}
+
+/// Stops the whole job: cancelled, or something that no row can tell.
+enum Halt {
+    Cancelled,
+    Error(BenchError),
+}
+
+impl From<BenchError> for Halt {
+    fn from(error: BenchError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Runner {
+    fn new(payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
+        let plan = &payload.plan;
+        let mut list = Vec::new();
+        let mut groups = Vec::new();
+        let mut warnings = Vec::new();
+        for (name, framework) in plan.enabled() {
+            let found = candidates(plan, name, framework);
+            if found.left_out > 0 {
+                warnings.push(format!(
+                    "{name}: {} combinations of the search space are left out by max_candidates_per_framework",
+                    found.left_out
+                ));
+            }
+            groups.push((list.len()..list.len() + found.list.len()).collect());
+            list.extend(found.list);
+        }
+        let loads = plan.load_points();
+        let cells = plan
+            .scenarios()
+            .into_iter()
+            .flat_map(|scenario| {
+                loads
+                    .iter()
+                    .enumerate()
+                    .map(move |(index, load)| (scenario.clone(), index, *load))
+            })
+            .collect();
+        rows_file::mend(&payload.rows_path())?;
+        let rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        let max_wall = plan.search.max_wall_s;
+        Ok(Self {
+            prompts: Prompts::of(plan)?,
+            writer: RowWriter::new(&payload, job.id()),
+            candidates: list,
+            groups,
+            cells,
+            rows: if plan.search.resume { rows } else { Vec::new() },
+            deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            started: Instant::now(),
+            launches: 0,
+            worked: 0,
+            warnings,
+            payload,
+            job,
+        })
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.payload.plan
+    }
+
+    async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
+        let Some(_gpus) = self.take_gpus().await? else {
+            return Ok(None);
+        };
+        let search = session::search(&self.groups);
+        let arms_at_most = self.groups.len() * self.cells.len().max(1);
+        let repeats = self.plan().search.repeats;
+        self.plan_progress(search.len() + self.groups.len() * repeats as usize);
+        if self.halted(search).await? {
+            return Ok(None);
+        }
+        let arms = self.winners();
+        debug_assert!(arms.len() <= arms_at_most);
+        let measured = session::interleaved(&arms, repeats);
+        self.plan_progress(session::search(&self.groups).len() + measured.len());
+        if self.halted(measured).await? {
+            return Ok(None);
+        }
+        self.finish().map(Some)
+    }
+
+    /// Runs sessions; true when the job was cancelled.
+    async fn halted(&mut self, sessions: Vec<Session>) -> Result<bool, BenchError> {
+        let halt = self.sessions(&sessions).await;
+        self.write_summary()?;
+        match halt {
+            Ok(()) => Ok(false),
+            Err(Halt::Cancelled) => Ok(true),
+            Err(Halt::Error(error)) => Err(error),
+        }
+    }
+
+    /// Waits for the GPUs of the plan; none when cancelled.
+    async fn take_gpus(&self) -> Result<Option<GpuLock>, BenchError> {
+        let gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
+        let mut cancelled = self.job.cancellation();
+        loop {
+            match GpuLock::try_take(&gpus, self.job.id())? {
+                Ok(lock) => {
+                    self.refuse_occupied()?;
+                    self.job.update(|status| status.state = JobState::Running);
+                    return Ok(Some(lock));
+                }
+                Err(holder) => self.job.update(|status| {
+                    status.state = JobState::Queued;
+                    status.message = format!(
+                        "waiting for GPUs held by job {} (pid {})",
+                        holder.job, holder.pid
+                    );
+                }),
+            }
+            if self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+            {
+                return Err(BenchError::QueuedTooLong);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
+            }
+        }
+    }
+
+    fn refuse_occupied(&self) -> Result<(), BenchError> {
+        let occupants = launch::occupants(&self.plan().hardware.gpu_ids);
+        if occupants.is_empty() {
+            Ok(())
+        } else {
+            Err(BenchError::GpuBusy { occupants })
+        }
+    }
+
+    fn plan_progress(&self, sessions: usize) {
+        let total = (sessions * self.cells.len()) as f64;
+        self.job.update(|status| status.progress.total = total);
+    }
+
+    async fn sessions(&mut self, sessions: &[Session]) -> Result<(), Halt> {
+        let mut kept: Option<Kept> = None;
+        let mut failure = Ok(());
+        for (index, session) in sessions.iter().enumerate() {
+            failure = self.session(session, &mut kept).await;
+            let next_shares = self.plan().search.relaunch == Relaunch::Shared
+                && !self.prompts.repeat_between_runs()
+                && sessions
+                    .get(index + 1)
+                    .is_some_and(|next| next.candidate == session.candidate);
+            if failure.is_err() || !next_shares {
+                self.stop(kept.take()).await;
+            }
+            if failure.is_err() {
+                break;
+            }
+        }
+        self.stop(kept).await;
+        failure
+    }
+
+    async fn session(&mut self, session: &Session, kept: &mut Option<Kept>) -> Result<(), Halt> {
+        for index in 0..self.cells.len() {
+            if self.job.is_cancelled() {
+                return Err(Halt::Cancelled);
+            }
+            let cell = self.cell(session, index)?;
+            if self.is_done(&cell) {
+                self.tick();
+                continue;
+            }
+            let row = match self.reason_to_skip(session, &cell) {
+                Some(reason) => self
+                    .writer
+                    .failed(&cell, &RunFailure::of(RowStatus::Skipped, reason)),
+                None => self.measured_row(session, index, &cell, kept).await?,
+            };
+            self.record(row)?;
+        }
+        Ok(())
+    }
+
+    /// Measures one cell, launching the server if it is not up.
+    async fn measured_row(
+        &mut self,
+        session: &Session,
+        index: usize,
+        cell: &Cell,
+        kept: &mut Option<Kept>,
+    ) -> Result<Row, Halt> {
+        if let Some(up) = kept.take_if(|up| up.server.has_ended().is_some()) {
+            self.stop(Some(up)).await;
+        }
+        let up = match kept {
+            Some(up) => up,
+            None => match self.launch(session).await {
+                Ok(up) => kept.insert(up),
+                Err(failure) if failure.cancelled => return Err(Halt::Cancelled),
+                Err(failure) => {
+                    // Every other scenario would meet the same launch.
+                    let rest = self.fail_rest(session, index + 1, &failure)?;
+                    debug_assert!(rest <= self.cells.len());
+                    return Ok(self.writer.failed(cell, &failure));
+                }
+            },
+        };
+        let outcome = self.measure(session, index, up).await;
+        match outcome {
+            Ok(measured) => Ok(self.writer.measured(cell, &up.server, up.launch, measured)),
+            Err(failure) if failure.cancelled => Err(Halt::Cancelled),
+            Err(failure) => {
+                let row = self.writer.failed_on(cell, &up.server, up.launch, &failure);
+                // A server that failed a run is not trusted with the next.
+                self.stop(kept.take()).await;
+                Ok(row)
+            }
+        }
+    }
+
+    fn fail_rest(
+        &mut self,
+        session: &Session,
+        from: usize,
+        failure: &RunFailure,
+    ) -> Result<usize, Halt> {
+        let mut count = 0;
+        for index in from..self.cells.len() {
+            let cell = self.cell(session, index)?;
+            if !self.is_done(&cell) {
+                let row = self.writer.failed(&cell, failure);
+                self.record(row)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn launch(&mut self, session: &Session) -> Result<Kept, RunFailure> {
+        let candidate = &self.candidates[session.candidate];
+        self.launches += 1;
+        let launch = self.launches;
+        let framework = self
+            .plan()
+            .frameworks
+            .get(&candidate.framework)
+            .ok_or_else(|| RunFailure::failed("the framework left the plan"))?;
+        let engine = engine_of(&candidate.framework, framework)
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let log = self.run_dir(session).join(format!("server-{launch}.log"));
+        crate::disk::create_dir(&self.run_dir(session))
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let spec = ServerSpec {
+            plan: self.plan(),
+            framework,
+            engine,
+            candidate,
+            log,
+        };
+        let server = Server::launch(&spec, &self.job).await?;
+        Ok(Kept {
+            candidate: session.candidate,
+            launch,
+            server,
+        })
+    }
+
+    async fn measure(
+        &self,
+        session: &Session,
+        index: usize,
+        up: &Kept,
+    ) -> Result<Measured, RunFailure> {
+        let (scenario, load_index, load) = &self.cells[index];
+        let candidate = &self.candidates[session.candidate];
+        let spec = RunSpec {
+            plan: self.plan(),
+            prompts: &self.prompts,
+            scenario,
+            load: *load,
+            load_index: *load_index,
+            phase: session.phase,
+            repeat: session.repeat,
+            title: format!(
+                "{} {} {} ({})",
+                candidate.framework,
+                candidate.id,
+                scenario.name,
+                match session.phase {
+                    Phase::Search => "search".to_owned(),
+                    Phase::Measure => format!("repeat {}", session.repeat),
+                }
+            ),
+            raw: self.raw_path(session, index),
+        };
+        measure(&up.server, &spec, &self.job).await
+    }
+
+    async fn stop(&mut self, kept: Option<Kept>) {
+        let Some(Kept {
+            candidate, server, ..
+        }) = kept
+        else {
+            return;
+        };
+        let log = server.log.display().to_string();
+        let ended = server.stop().await;
+        let name = &self.candidates[candidate];
+        if ended.killed {
+            self.warnings.push(format!(
+                "{} {}: the server ignored SIGTERM for {} s and was killed ({log})",
+                name.framework, name.id, self.payload.plan.timeouts.stop_s
+            ));
+        }
+        if let Some(reason) = ended.log_failure {
+            self.warnings
+                .push(format!("the server log {log} is not complete: {reason}"));
+        }
+    }
+
+    fn cell(&self, session: &Session, index: usize) -> Result<Cell, BenchError> {
+        let (scenario, load_index, load) = &self.cells[index];
+        self.writer.cell(
+            &self.candidates[session.candidate],
+            session,
+            scenario,
+            (*load_index, *load),
+            self.raw_path(session, index),
+        )
+    }
+
+    fn is_done(&self, cell: &Cell) -> bool {
+        self.rows
+            .iter()
+            .any(|row| row.key == cell.key && row.status == RowStatus::Ok)
+    }
+
+    /// Out of time, or an earlier repeat showed that the candidate cannot run.
+    fn reason_to_skip(&self, session: &Session, cell: &Cell) -> Option<String> {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            return Some(format!(
+                "max_wall_s of {} s is used up",
+                self.plan().search.max_wall_s.unwrap_or_default()
+            ));
+        }
+        if session.phase != Phase::Measure || session.repeat < 2 {
+            return None;
+        }
+        let earlier = self.rows.iter().find(|row| {
+            row.candidate_id == cell.candidate.id
+                && row.framework == cell.candidate.framework
+                && row.workload.scenario == cell.scenario.name
+                && row.phase == Phase::Measure
+                && row.repeat < session.repeat
+                && matches!(
+                    row.status,
+                    RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout
+                )
+        })?;
+        Some(format!(
+            "repeat {} ended {}",
+            earlier.repeat, earlier.status
+        ))
+    }
+
+    fn record(&mut self, row: Row) -> Result<(), Halt> {
+        rows_file::append(&self.payload.rows_path(), &row)
+            .map_err(|error| Halt::Error(error.into()))?;
+        self.rows.push(row);
+        self.worked += 1;
+        self.tick();
+        Ok(())
+    }
+
+    fn tick(&self) {
+        let pace = self.started.elapsed().as_secs_f64() / f64::from(self.worked.max(1));
+        let worked = self.worked;
+        self.job.update(|status| {
+            status.progress.done += 1.0;
+            let left = (status.progress.total - status.progress.done).max(0.0);
+            status.progress.eta_s = (worked > 0).then_some(left * pace);
+        });
+    }
+
+    /// Winners of each framework over all scenarios and loads, in plan order.
+    fn winners(&self) -> Vec<usize> {
+        let mut arms = Vec::new();
+        for group in &self.groups {
+            if let [only] = group[..] {
+                arms.push(only);
+                continue;
+            }
+            let ids: Vec<&Candidate> = group.iter().map(|index| &self.candidates[*index]).collect();
+            for cell in standings(&self.rows) {
+                let best = cell.iter().find(|standing| {
+                    standing.ok > 0
+                        && ids.iter().any(|c| {
+                            c.framework == standing.framework && c.id == standing.candidate_id
+                        })
+                });
+                let index = best.and_then(|best| {
+                    group
+                        .iter()
+                        .copied()
+                        .find(|index| self.candidates[*index].id == best.candidate_id)
+                });
+                if let Some(index) = index
+                    && !arms.contains(&index)
+                {
+                    arms.push(index);
+                }
+            }
+        }
+        arms
+    }
+
+    fn run_dir(&self, session: &Session) -> PathBuf {
+        let candidate = &self.candidates[session.candidate];
+        let plain = |text: &str| -> String {
+            text.chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || "-_.=".contains(c) {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .take(80)
+                .collect()
+        };
+        let phase = match session.phase {
+            Phase::Search => "search".to_owned(),
+            Phase::Measure => format!("repeat-{}", session.repeat),
+        };
+        self.job
+            .dir()
+            .join("runs")
+            .join(format!(
+                "{}-{}",
+                plain(&candidate.framework),
+                plain(&candidate.id)
+            ))
+            .join(phase)
+    }
+
+    fn raw_path(&self, session: &Session, index: usize) -> PathBuf {
+        let (scenario, load_index, _) = &self.cells[index];
+        self.run_dir(session)
+            .join(format!("{}-{load_index}.jsonl.zst", scenario.name))
+    }
+
+    fn write_summary(&self) -> Result<(), BenchError> {
+        let dir: &Path = &self.payload.output_dir;
+        let text = summary::summary(&self.rows, self.job.id(), &self.warnings);
+        crate::disk::write_atomic(&dir.join("summary.md"), text.as_bytes())?;
+        let commands = summary::winning_commands(&self.rows);
+        crate::disk::write_atomic(&dir.join("winning-commands.md"), commands.as_bytes())?;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<BenchResult, BenchError> {
+        let winners: Vec<Standing> = standings(&self.rows)
+            .into_iter()
+            .filter_map(|cell| cell.into_iter().find(|standing| standing.ok > 0))
+            .collect();
+        Ok(BenchResult {
+            winners,
+            launches: self.launches,
+            wall_s: self.started.elapsed().as_secs_f64(),
+            warnings: self.warnings,
+        })
+    }
+}
+
+impl From<RowsError> for BenchError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Disk(error) => Self::Disk(error),
+            damaged => Self::Rows(damaged),
+        }
+    }
+}
+
+/// The job's payload as its spec holds it.
+pub fn payload_of(value: Value) -> Result<BenchPayload, BenchError> {
+    serde_json::from_value(value).map_err(BenchError::Result)
+}

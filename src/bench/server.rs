@@ -1,0 +1,292 @@
+//! One candidate's server: launched, ready, and in the end gone.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+
+use super::candidate::Candidate;
+use super::failure::RunFailure;
+use super::load::{self, LoadRun};
+use super::plan::{Framework, Plan};
+use super::workload::{Input, Prompt};
+use crate::engine::{self, Endpoint, Engine, EngineError, LaunchRequest};
+use crate::http::{self, Base, Limits};
+use crate::job::JobHandle;
+use crate::launch::{self, CommandSpec, Ended, Running, Tail};
+
+/// What is needed to launch a candidate.
+#[derive(Debug)]
+pub struct ServerSpec<'a> {
+    pub plan: &'a Plan,
+    pub framework: &'a Framework,
+    pub engine: &'static Engine,
+    pub candidate: &'a Candidate,
+    pub log: PathBuf,
+}
+
+/// A server that answers requests.
+#[derive(Debug)]
+pub struct Server {
+    pub engine: &'static Engine,
+    pub base: Base,
+    pub argv: Vec<String>,
+    pub log: PathBuf,
+    pub ready_s: f64,
+    running: Running,
+}
+
+const POLL: Duration = Duration::from_millis(200);
+const QUESTION: Limits = Limits {
+    time: Duration::from_secs(10),
+    body: 16 << 20,
+};
+
+/// The engine that speaks for a framework of the plan.
+pub fn engine_of(name: &str, framework: &Framework) -> Result<&'static Engine, EngineError> {
+    engine::engine(framework.engine.as_deref().unwrap_or(name))
+}
+
+/// The command line of a candidate at a port.
+pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError> {
+    let ServerSpec {
+        plan, framework, ..
+    } = spec;
+    let python = framework
+        .python
+        .as_ref()
+        .map(|path| path.display().to_string());
+    let request = LaunchRequest {
+        framework: &spec.candidate.framework,
+        command: framework.command.as_deref(),
+        python: python.as_deref(),
+        model: plan.model.path(),
+        served_name: plan.model.served_name(),
+        tokenizer: plan.model.tokenizer.as_deref(),
+        revision: plan.model.revision.as_deref(),
+        trust_remote_code: plan.model.trust_remote_code,
+        max_context: plan.model.max_context,
+        gpu_count: plan.hardware.gpu_count,
+        flags: &spec.candidate.flags,
+    };
+    let endpoint = Endpoint {
+        host: Ipv4Addr::LOCALHOST.to_string(),
+        port,
+    };
+    engine::argv(spec.engine, &request, &endpoint)
+}
+
+/// The environment that a candidate's server gets on top of ours.
+fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
+    let mut env = framework.env.clone();
+    if !plan.hardware.gpu_ids.is_empty() {
+        let ids: Vec<String> = plan.hardware.gpu_ids.iter().map(u32::to_string).collect();
+        env.entry("CUDA_VISIBLE_DEVICES".to_owned())
+            .or_insert_with(|| ids.join(","));
+    }
+    for name in &framework.env_from {
+        if let Ok(value) = std::env::var(name) {
+            env.insert(name.clone(), value);
+        }
+    }
+    env
+}
+
+impl Server {
+    /// Launches the candidate and waits until it answers a request.
+    pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
+        let port = port_of(spec.candidate)?;
+        let argv = argv(spec, port).map_err(|error| RunFailure::failed(error.to_string()))?;
+        let command = CommandSpec {
+            argv: argv.clone(),
+            env: environment(spec.plan, spec.framework),
+            cwd: None,
+            log: spec.log.clone(),
+            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
+        };
+        let started = Instant::now();
+        let running = Running::start(command)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut server = Self {
+            engine: spec.engine,
+            base,
+            argv,
+            log: spec.log.clone(),
+            ready_s: 0.0,
+            running,
+        };
+        match server.become_ready(spec, job, started).await {
+            Ok(()) => {
+                server.ready_s = started.elapsed().as_secs_f64();
+                Ok(server)
+            }
+            Err(failure) => {
+                server.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn become_ready(
+        &self,
+        spec: &ServerSpec<'_>,
+        job: &JobHandle,
+        started: Instant,
+    ) -> Result<(), RunFailure> {
+        let limit = spec.plan.timeouts.ready_s;
+        let mut cancelled = job.cancellation();
+        tokio::select! {
+            ended = self.running.wait() => {
+                Err(RunFailure::died(&ended, "before it was ready", &self.log))
+            }
+            _ = cancelled.wait_for(|cancelled| *cancelled) => Err(RunFailure::cancelled()),
+            () = tokio::time::sleep(Duration::from_secs(limit)) => {
+                Err(RunFailure::never_ready(limit, &self.log))
+            }
+            answer = self.first_answer(spec, job, started) => answer,
+        }
+    }
+
+    /// Polls readiness, checks the served model, then asks for one token.
+    async fn first_answer(
+        &self,
+        spec: &ServerSpec<'_>,
+        job: &JobHandle,
+        started: Instant,
+    ) -> Result<(), RunFailure> {
+        let mut tail = Tail::new(&self.log);
+        let mut stage = "starting";
+        let name = format!("{} {}", spec.candidate.framework, spec.candidate.id);
+        loop {
+            for line in tail.lines() {
+                stage = engine::stage_of(self.engine, &line).unwrap_or(stage);
+            }
+            job.update(|status| {
+                status.message =
+                    format!("{name}: {stage}, {:.0} s", started.elapsed().as_secs_f64());
+            });
+            let limits = Limits {
+                time: Duration::from_secs(2),
+                ..QUESTION
+            };
+            let health = http::get(&self.base, &self.engine.ready_path, limits).await;
+            if health.is_ok_and(|reply| reply.is_success()) {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        self.check_model(spec.plan).await?;
+        self.one_token(spec.plan).await
+    }
+
+    async fn check_model(&self, plan: &Plan) -> Result<(), RunFailure> {
+        let wanted = plan.model.served_name();
+        match engine::served_models(&self.base, QUESTION).await {
+            Some(names) if !names.is_empty() && !names.iter().any(|name| name == wanted) => {
+                Err(RunFailure::failed(format!(
+                    "the server serves {}, not `{wanted}`; set model.served_name",
+                    names.join(", ")
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn one_token(&self, plan: &Plan) -> Result<(), RunFailure> {
+        let endpoint = load_endpoint(plan)?;
+        let input = match endpoint {
+            load::Endpoint::Chat => Input::Text("ready?".to_owned()),
+            _ => Input::Ids(vec![100, 101, 102, 103]),
+        };
+        let prompt = Prompt {
+            input,
+            output_len: 1,
+        };
+        let mut run = LoadRun::new(
+            self.base.clone(),
+            endpoint,
+            plan.model.served_name(),
+            vec![prompt],
+        );
+        run.extra_body = plan.benchmark.extra_request_body.clone();
+        let (_keep, cancel) = tokio::sync::watch::channel(false);
+        let outcome = drive(run, std::sync::Arc::default(), cancel).await?;
+        match outcome
+            .samples
+            .first()
+            .and_then(|sample| sample.error.as_ref())
+        {
+            Some(error) => Err(RunFailure::failed(format!(
+                "the server is up but refuses a first request: {}",
+                error.message
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the server ends by itself.
+    pub async fn ended(&self) -> Ended {
+        self.running.wait().await
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&self) -> Option<Ended> {
+        self.running.ended()
+    }
+
+    /// Empties the prefix cache. None: the engine cannot.
+    pub async fn flush(&self) -> Option<bool> {
+        match engine::flush_cache(self.engine, &self.base, QUESTION).await {
+            Ok(true) => Some(true),
+            Ok(false) => None,
+            Err(error) => {
+                tracing::warn!(%error, "the prefix cache was not flushed");
+                Some(false)
+            }
+        }
+    }
+
+    /// The server's own count of generated tokens.
+    pub async fn generation_tokens(&self) -> Option<f64> {
+        engine::generation_tokens(self.engine, &self.base, QUESTION).await
+    }
+
+    /// Ends the server and everything that it started.
+    pub async fn stop(self) -> Ended {
+        self.running.stop().await
+    }
+}
+
+/// The port that the candidate's flags fix, or a free one.
+fn port_of(candidate: &Candidate) -> Result<u16, RunFailure> {
+    let fixed = candidate.flags.get("port").and_then(|port| port.as_u64());
+    match fixed.map(u16::try_from) {
+        None => launch::free_port().map_err(|error| RunFailure::failed(error.to_string())),
+        Some(Ok(port)) if launch::is_free(port) => Ok(port),
+        Some(Ok(port)) => Err(RunFailure::failed(format!(
+            "port_taken: port {port} is in use by another process; free it, or leave the port flag out so that a free one is chosen"
+        ))),
+        Some(Err(_)) => Err(RunFailure::failed("the port flag is not a port number")),
+    }
+}
+
+/// The plan's endpoint as the load generator knows it.
+pub fn load_endpoint(plan: &Plan) -> Result<load::Endpoint, RunFailure> {
+    serde_json::from_value(plan.benchmark.endpoint.clone().into())
+        .map_err(|error| RunFailure::failed(format!("benchmark.endpoint: {error}")))
+}
+
+/// Runs the load generator off the async threads.
+pub async fn drive(
+    run: LoadRun,
+    live: std::sync::Arc<load::Live>,
+    cancel: load::Cancel,
+) -> Result<load::LoadOutcome, RunFailure> {
+    tokio::task::spawn_blocking(move || load::drive(&run, &live, cancel))
+        .await
+        .map_err(|error| RunFailure::failed(format!("the load generator stopped: {error}")))?
+        .map_err(|error| RunFailure::failed(error.to_string()))
+}

@@ -1,0 +1,337 @@
+//! `campaign open`: a new campaign, or the one that is open already.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::event_log::{EventKind, NewEvent};
+use super::infer::{self, ModelFacts};
+use super::{Campaign, CampaignError, campaigns, manifest};
+use crate::job;
+
+/// What a campaign is opened with. What is left out is inferred from the
+/// model's `config.json` and the GPUs of this host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpenRequest {
+    /// Hub id or absolute folder of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
+    /// For example bf16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
+    /// For example none, fp8, awq.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+    /// Whether model code from the hub may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_remote_code: Option<bool>,
+    /// Longest context in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_context: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<HardwareRequest>,
+    /// Where engines run: `host`, or a container's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The framework to be made faster; default sglang.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_framework: Option<String>,
+    /// Frameworks to compare with; default vllm, tensorrt-llm and tokenspeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison_frameworks: Option<Vec<String>>,
+    /// Frameworks that are left out, each with its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<std::collections::BTreeMap<String, String>>,
+    /// Absolute folder of the target framework's git checkout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<PathBuf>,
+    /// Limits as in the plan's `sla`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sla: Option<Value>,
+    /// Limits on how far outputs may differ after a patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correctness: Option<Value>,
+    /// Id of the campaign that this one replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<String>,
+}
+
+/// The GPUs of a campaign.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HardwareRequest {
+    /// For example NVIDIA H100 80GB HBM3; `none` on a host without a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_model: Option<String>,
+    /// Indices as the driver counts them.
+    pub gpu_ids: Vec<u32>,
+}
+
+/// Opens a campaign in the workspace, or resumes the one of the same model.
+/// The flag tells whether it was there already.
+pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), CampaignError> {
+    if let Some(campaign) = same_campaign(workspace, &request)? {
+        return Ok((campaign, true));
+    }
+    let request = complete(request)?;
+    let model = request.model.clone().unwrap_or_default();
+    let campaign = create(workspace, &model)?;
+    for folder in ["help", "benchmark", "jobs", "humanize"] {
+        crate::disk::create_dir(&campaign.root.join(folder))?;
+    }
+    let body = json!({
+        "inputs": request,
+        "version": env!("CARGO_PKG_VERSION"),
+        "host": hostname(),
+    });
+    campaign
+        .log()
+        .append(NewEvent::new(EventKind::CampaignOpened, body))?;
+    manifest::render(&campaign)?;
+    Ok((campaign, false))
+}
+
+/// The campaign that an open call resumes: the newest of the same model, or of
+/// any model when none is named.
+fn same_campaign(
+    workspace: &Path,
+    request: &OpenRequest,
+) -> Result<Option<Campaign>, CampaignError> {
+    if request.supersedes.is_some() {
+        return Ok(None);
+    }
+    let wanted = request.model.as_deref().map(slug);
+    let known = campaigns(workspace);
+    let found = match &wanted {
+        Some(slug) => known
+            .iter()
+            .rev()
+            .find(|campaign| slug_of(&campaign.id) == Some(slug)),
+        None if known.len() == 1 => known.first(),
+        None => None,
+    };
+    if let Some(campaign) = found {
+        refuse_differences(campaign, request)?;
+    }
+    Ok(found.cloned())
+}
+
+/// What was said at the first opening stays.
+fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), CampaignError> {
+    let events = campaign.log().read()?;
+    let Some(opened) = events
+        .iter()
+        .find(|event| event.kind == EventKind::CampaignOpened)
+    else {
+        return Ok(());
+    };
+    let recorded = &opened.body["inputs"];
+    let Value::Object(asked) = json!(asked) else {
+        return Ok(());
+    };
+    for (field, value) in asked {
+        if !recorded[&field].is_null() && recorded[&field] != value {
+            return Err(CampaignError::Different {
+                id: campaign.id.clone(),
+                recorded: recorded[&field].to_string(),
+                asked: value.to_string(),
+                field,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Fills in what can be known, and asks for the rest.
+fn complete(mut request: OpenRequest) -> Result<OpenRequest, CampaignError> {
+    let mut missing = Vec::new();
+    let mut ask = |name: &str, question: &str| missing.push((name.to_owned(), question.to_owned()));
+    let facts = match &request.model {
+        Some(model) => infer::model_facts(model),
+        None => {
+            ask("model", "Which model (hub id or absolute folder)?");
+            ModelFacts::default()
+        }
+    };
+    if facts.has_tokenizer {
+        request.tokenizer = request.tokenizer.or_else(|| request.model.clone());
+    }
+    request.precision = request.precision.or(facts.precision);
+    request.quantization = request.quantization.or(facts.quantization);
+    request.max_context = request.max_context.or(facts.max_context);
+    if request.precision.is_none() && request.model.is_some() {
+        ask("precision", "Which precision, for example bf16?");
+    }
+    let hardware = request.hardware.take().unwrap_or_default();
+    request.hardware = Some(
+        match (&hardware.gpu_model, infer::gpus(&hardware.gpu_ids)) {
+            (None, Some((name, ids))) => HardwareRequest {
+                gpu_model: Some(name),
+                gpu_ids: ids,
+            },
+            (None, None) => {
+                ask(
+                    "hardware",
+                    "Which GPUs (gpu_model and gpu_ids; gpu_model `none` for a host without one)?",
+                );
+                hardware
+            }
+            (Some(_), _) => hardware,
+        },
+    );
+    if !missing.is_empty() {
+        let (missing, questions) = missing.into_iter().unzip();
+        return Err(CampaignError::NeedsInput { missing, questions });
+    }
+    request
+        .target_framework
+        .get_or_insert_with(|| "sglang".to_owned());
+    let target = request.target_framework.clone().unwrap_or_default();
+    let excluded = request.excluded.clone().unwrap_or_default();
+    request.comparison_frameworks.get_or_insert_with(|| {
+        ["sglang", "vllm", "tensorrt-llm", "tokenspeed"]
+            .into_iter()
+            .filter(|name| *name != target && !excluded.contains_key(*name))
+            .map(str::to_owned)
+            .collect()
+    });
+    Ok(request)
+}
+
+/// Makes the campaign's folder; a second of the same day and model is numbered.
+fn create(workspace: &Path, model: &str) -> Result<Campaign, CampaignError> {
+    let day: String = job::now()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .take(8)
+        .collect();
+    let name = format!("{day}_{}_sota_humanize", slug(model));
+    let runs = workspace.join("runs");
+    crate::disk::create_dir(&runs)?;
+    for number in 1.. {
+        let root = runs.join(match number {
+            1 => name.clone(),
+            _ => format!("{name}_{number}"),
+        });
+        match std::fs::create_dir(&root) {
+            Ok(()) => return Ok(Campaign::at(&root)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => {
+                return Err(crate::disk::DiskError::Write { path: root, source }.into());
+            }
+        }
+    }
+    unreachable!("the loop above only ends by returning")
+}
+
+/// A model's name as part of a folder's name.
+pub(super) fn slug(model: &str) -> String {
+    let last = model
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or(model);
+    let mut slug = String::new();
+    for c in last.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() || c == '.' {
+            slug.push(c);
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches(['-', '.']).to_owned()
+}
+
+/// The slug in a campaign's id.
+fn slug_of(id: &str) -> Option<&str> {
+    let (_, rest) = id.split_once('_')?;
+    Some(rest.split_once("_sota_humanize")?.0)
+}
+
+fn hostname() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> OpenRequest {
+        OpenRequest {
+            model: Some("Qwen/Qwen3-8B".to_owned()),
+            precision: Some("bf16".to_owned()),
+            hardware: Some(HardwareRequest {
+                gpu_model: Some("none".to_owned()),
+                gpu_ids: Vec::new(),
+            }),
+            ..OpenRequest::default()
+        }
+    }
+
+    #[test]
+    fn opening_again_resumes_and_refuses_other_terms() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, there) = open(dir.path(), request()).unwrap();
+        assert!(!there);
+        assert!(
+            first.id.ends_with("_qwen3-8b_sota_humanize"),
+            "{}",
+            first.id
+        );
+        let manifest = std::fs::read_to_string(first.root.join("manifest.md")).unwrap();
+        assert!(manifest.contains("Qwen/Qwen3-8B"));
+        let (again, there) = open(dir.path(), request()).unwrap();
+        assert_eq!((again, there), (first.clone(), true));
+        let (any, _) = open(dir.path(), OpenRequest::default()).unwrap();
+        assert_eq!(any, first);
+        let mut other = request();
+        other.precision = Some("fp8".to_owned());
+        let error = open(dir.path(), other).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("precision \"bf16\", not \"fp8\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_what_cannot_be_inferred_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("My Model");
+        std::fs::create_dir(&model).unwrap();
+        std::fs::write(
+            model.join("config.json"),
+            r#"{"torch_dtype": "bfloat16", "max_position_embeddings": 40960}"#,
+        )
+        .unwrap();
+        let asked = OpenRequest {
+            model: Some(model.display().to_string()),
+            hardware: request().hardware,
+            ..OpenRequest::default()
+        };
+        let (campaign, _) = open(dir.path(), asked).unwrap();
+        assert!(campaign.id.contains("_my-model_"), "{}", campaign.id);
+        let inputs = &campaign.log().read().unwrap()[0].body["inputs"];
+        assert_eq!(inputs["precision"], "bf16");
+        assert_eq!(inputs["max_context"], 40960);
+
+        let error = complete(OpenRequest::default()).unwrap_err();
+        assert!(error.to_string().contains("model"), "{error}");
+    }
+
+    #[test]
+    fn slugs_are_plain() {
+        assert_eq!(slug("deepseek-ai/DeepSeek-V3.1"), "deepseek-v3.1");
+        assert_eq!(slug("/models/qwen3 8b/"), "qwen3-8b");
+        assert_eq!(
+            slug_of("20261124_qwen3-8b_sota_humanize_2"),
+            Some("qwen3-8b")
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! `sota-loop bench`: a benchmark in the foreground, with its job behind it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use comfy_table::CellAlignment;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{self, Output};
+use crate::bench::{self, BenchRecord, Place};
+use crate::fault::{Fault, FaultCode};
+use crate::job::{self, JobFolder, JobState};
+
+const EXAMPLES: &str = "\
+Examples:
+  sota-loop bench plan.yaml                 measure, with progress; Ctrl-C ends the engines
+  sota-loop bench plan.yaml --estimate      only say what it would cost
+  sota-loop bench plan.yaml --detach        start it and return
+  sota-loop bench --job bench-2026...       follow a job that was started before
+  sota-loop bench --job bench-2026... --cancel
+
+The same plan again resumes what was interrupted, and returns what is done.";
+
+/// Benchmark the frameworks of a plan.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BenchArgs {
+    /// The plan, YAML or JSON.
+    #[arg(required_unless_present = "job")]
+    plan: Option<PathBuf>,
+    /// Follow this job instead.
+    #[arg(long, conflicts_with = "plan")]
+    job: Option<String>,
+    /// End the job and its engines.
+    #[arg(long, requires = "job")]
+    cancel: bool,
+    /// Start the job and return at once.
+    #[arg(long)]
+    detach: bool,
+    /// Check the plan and say what it would cost; launch nothing.
+    #[arg(long, conflicts_with_all = ["job", "detach"])]
+    estimate: bool,
+}
+
+pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
+    let job = match (&args.job, &args.plan) {
+        (Some(id), _) => {
+            let job = job::open(id)?;
+            if args.cancel {
+                job.cancel()?;
+            }
+            job
+        }
+        (None, Some(path)) => match start(path, &args, output)? {
+            Some(job) => job,
+            None => return Ok(()),
+        },
+        (None, None) => return Ok(()),
+    };
+    if !args.detach {
+        super::runtime()?.block_on(follow(&job, output))?;
+    }
+    let record = bench::record(&job, None, false)?;
+    output.record(&record, human)?;
+    match record.failure {
+        Some(fault) => Err(fault),
+        None => Ok(()),
+    }
+}
+
+fn start(path: &PathBuf, args: &BenchArgs, output: &Output) -> Result<Option<JobFolder>, Fault> {
+    let workspace = std::env::current_dir().map_err(|error| {
+        Fault::new(
+            FaultCode::WorkspaceRequired,
+            format!("the current folder is gone: {error}"),
+            "change into a folder that exists",
+        )
+    })?;
+    let plan = bench::plan_from(&path.display().to_string().into(), &workspace)?;
+    let place = Place::Workspace(&workspace);
+    if args.estimate {
+        let cost = bench::cost(plan, place)?;
+        output.record(&cost, |cost| {
+            format!(
+                "{} launches, {} runs, about {:.0} s ({})",
+                cost.launches, cost.runs, cost.estimated_s, cost.basis
+            )
+        })?;
+        return Ok(None);
+    }
+    let started = bench::start(plan, None, place)?;
+    if !output.is_json() {
+        let cost = started.cost;
+        eprintln!(
+            "job {}: {} launches, {} runs, about {:.0} s ({})",
+            started.submission.job.id, cost.launches, cost.runs, cost.estimated_s, cost.basis
+        );
+    }
+    Ok(Some(started.submission.job))
+}
+
+/// Shows a job's progress until it ends; Ctrl-C cancels it and waits.
+pub(super) async fn follow(job: &JobFolder, output: &Output) -> Result<JobState, Fault> {
+    let bar = if output.is_json() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(1)
+    };
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed_precise} {wide_msg}")
+    {
+        bar.set_style(style);
+    }
+    let mut interrupted = false;
+    loop {
+        let status = job.status()?;
+        bar.set_length(status.progress.total as u64);
+        bar.set_position(status.progress.done as u64);
+        let left = status
+            .progress
+            .eta_s
+            .map_or_else(String::new, |eta| format!(" (about {eta:.0} s left)"));
+        bar.set_message(format!("{}{left}", status.message));
+        if status.state.is_final() {
+            bar.finish_and_clear();
+            return Ok(status.state);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            pressed = tokio::signal::ctrl_c(), if !interrupted => {
+                interrupted = pressed.is_ok();
+                job.cancel()?;
+                bar.println("cancelling: the engines are being ended; finished rows are kept");
+            }
+        }
+    }
+}
+
+/// Winners and rows as tables, and where the files are.
+pub(super) fn human(record: &BenchRecord) -> String {
+    let mut text = String::new();
+    if !record.rows.is_empty() {
+        text.push_str(&rows_table(record));
+        text.push_str("\n\n");
+    }
+    for winner in &record.winners {
+        text.push_str(&format!(
+            "best at {}: {} {}\n",
+            winner.scenario, winner.framework, winner.candidate_id
+        ));
+    }
+    for warning in &record.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text.push_str(&format!(
+        "{}: {:?}, {}\nrows:    {}\nsummary: {}\nlog:     {}\nnext:    {}",
+        record.job_id,
+        record.state,
+        record.message,
+        record.candidates_path.display(),
+        record.summary_path.display(),
+        record.log_path.display(),
+        record.next,
+    ));
+    text
+}
+
+fn rows_table(record: &BenchRecord) -> String {
+    let mut table = output::table(&[
+        "framework",
+        "candidate",
+        "scenario",
+        "phase",
+        "repeat",
+        "status",
+        "SLA",
+        "req/s",
+        "p50 TTFT ms",
+        "p50 TPOT ms",
+    ]);
+    for index in [4, 7, 8, 9] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    for row in record.rows.iter().rev() {
+        table.add_row([
+            row.framework.clone(),
+            row.candidate_id.clone(),
+            row.scenario.clone(),
+            format!("{:?}", row.phase).to_lowercase(),
+            row.repeat.to_string(),
+            match &row.failure_reason {
+                Some(reason) => format!("{}: {reason}", row.status),
+                None => row.status.to_string(),
+            },
+            if row.sla_passed { "passed" } else { "broken" }.to_owned(),
+            number(row.request_throughput, 3),
+            number(row.p50_ttft_ms, 1),
+            number(row.p50_tpot_ms, 2),
+        ]);
+    }
+    let mut text = table.to_string();
+    if record.truncated {
+        text.push_str(&format!(
+            "\n({} of {} rows; all are in {})",
+            record.rows.len(),
+            record.total,
+            record.candidates_path.display()
+        ));
+    }
+    text
+}

@@ -1,0 +1,112 @@
+//! `sota-loop gap`: the verdict on rows, for a person.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::CellAlignment;
+
+use super::output::{self, Output};
+use crate::fault::Fault;
+use crate::gap::{self, GapRecord, GapRequest, ScenarioGap};
+
+const EXAMPLES: &str = "\
+Examples:
+  sota-loop gap out/candidates.jsonl --target sglang
+  sota-loop gap out/candidates.jsonl --target sglang --metric p50_ttft_ms
+
+Positive gaps mean that the target is better. docs/gap.md states every rule.";
+
+/// Decide how far a framework is from the leader.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct GapArgs {
+    /// Rows of a benchmark.
+    rows: PathBuf,
+    /// The framework whose gap is wanted.
+    #[arg(long, default_value = "sglang")]
+    target: String,
+    /// A metric of the rows.
+    #[arg(long, default_value = "request_throughput")]
+    metric: String,
+}
+
+pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
+    let rows = gap::read_rows(&args.rows)?;
+    let request = GapRequest {
+        metric: args.metric,
+        ..GapRequest::new(args.target)
+    };
+    let record = gap::check(&request, &rows)?;
+    output.record(&record, human)
+}
+
+/// One line a scenario, then the decision and why.
+pub(super) fn human(record: &GapRecord) -> String {
+    let mut table = output::table(&[
+        "scenario",
+        "target",
+        "leader",
+        "n",
+        "gap %",
+        "95% interval",
+        "verdict",
+    ]);
+    for index in [3, 4, 5] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for scenario in &record.scenarios {
+        table.add_row(line(scenario));
+    }
+    let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
+    if let Some(gap) = record.geomean_gap_pct {
+        text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
+    }
+    for warning in &record.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    let decision = serde_json::to_value(record.decision)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    text.push_str(&format!(
+        "decision: {decision} ({})\nnext: {}",
+        record.decision_reason, record.next
+    ));
+    text
+}
+
+fn line(scenario: &ScenarioGap) -> [String; 7] {
+    let side = |side: &Option<gap::Side>| match side {
+        Some(side) => {
+            let mean = side
+                .mean
+                .map_or_else(String::new, |mean| format!(" {mean:.3}"));
+            format!("{} {}{mean}", side.framework, side.candidate_id)
+        }
+        None => "-".to_owned(),
+    };
+    let place = match (scenario.request_rate, scenario.max_concurrency) {
+        (None, None) => scenario.scenario.clone(),
+        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
+        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
+        (Some(rate), Some(cap)) => {
+            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
+        }
+    };
+    [
+        place,
+        side(&scenario.target),
+        side(&scenario.leader),
+        scenario.n.to_string(),
+        scenario
+            .gap_pct
+            .map_or_else(|| "-".to_owned(), |gap| format!("{gap:+.2}")),
+        scenario.ci_pct.map_or_else(
+            || "-".to_owned(),
+            |[low, high]| format!("{low:+.2} to {high:+.2}"),
+        ),
+        format!("{:?}", scenario.verdict).to_lowercase(),
+    ]
+}

@@ -1,0 +1,83 @@
+//! `campaign`: open one, or see where it stands.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::scope::campaign_of;
+use crate::campaign::{self, CampaignError, CampaignStatus, OpenRequest};
+use crate::fault::Fault;
+use crate::mcp::{Hints, Tool, ToolContext};
+
+pub struct Campaign;
+
+/// What to do with a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Create the campaign's folder and event log, or resume the open one.
+    Open,
+    /// Read where it stands, what is missing, and the next call.
+    Status,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct Arguments {
+    pub action: Action,
+    /// Absolute project folder; default: the one that the host named.
+    #[serde(default)]
+    pub workspace: Option<PathBuf>,
+    /// Id or root of a campaign; default: the one open campaign of the workspace.
+    #[serde(default)]
+    pub campaign: Option<String>,
+    #[serde(flatten)]
+    pub open: OpenRequest,
+}
+
+impl Tool for Campaign {
+    const NAME: &'static str = "campaign";
+    const TITLE: &'static str = "Open a campaign or see where it stands";
+    const DESCRIPTION: &'static str = "Opens or resumes a campaign (one model, one machine, one target framework), or tells where it stands. \
+        Call it first in a session, and whenever you are unsure what comes next: `next` is the exact next call. \
+        Not needed for a single benchmark without a campaign. \
+        Returns id, root, phase, what is missing, and `next`. What cannot be inferred from config.json and the GPUs is asked for with error needs_input. \
+        Example: {\"action\": \"open\", \"workspace\": \"/home/me/project\", \"model\": \"/models/qwen3-8b\"}";
+    const EXAMPLE: &'static str =
+        r#"{"action": "open", "workspace": "/home/me/project", "model": "/models/qwen3-8b"}"#;
+    const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: true,
+    };
+    type Arguments = Arguments;
+    type Record = CampaignStatus;
+
+    async fn call(arguments: Arguments, context: ToolContext) -> Result<CampaignStatus, Fault> {
+        let project_dir = context.project_dir.clone();
+        context
+            .blocking(move || run(arguments, project_dir.as_deref()))
+            .await
+    }
+}
+
+fn run(
+    arguments: Arguments,
+    project_dir: Option<&std::path::Path>,
+) -> Result<CampaignStatus, Fault> {
+    let workspace = arguments.workspace.as_deref();
+    match arguments.action {
+        Action::Open => {
+            let workspace = campaign::workspace(workspace, project_dir)?;
+            let (campaign, resumed) = campaign::open(&workspace, arguments.open)?;
+            let mut status = campaign::status(&campaign)?;
+            status.resumed = Some(resumed);
+            Ok(status)
+        }
+        Action::Status => {
+            let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
+            let campaign = found.ok_or(CampaignError::None)?;
+            Ok(campaign::status(&campaign)?)
+        }
+    }
+}
