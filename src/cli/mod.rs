@@ -8,6 +8,7 @@
 
 mod bench;
 mod call;
+mod demo;
 mod gap;
 mod guard;
 pub mod output;
@@ -39,6 +40,7 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
     Serve(serve::ServeArgs),
@@ -80,6 +82,7 @@ fn log_to_stderr() {
 
 fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
+        Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Serve(args) => serve::run(args),
