@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use super::attribute::{
-    Attribution, Confidence, References, SiteMethod, attribute, eager_sites,
-};
+use super::attribute::{Attribution, Confidence, References, SiteMethod, attribute, eager_sites};
 use super::compare::{Side, compare_stage};
 use super::error::TriageError;
 use super::input::{Candidate, pick};
@@ -66,10 +64,11 @@ impl Analysis {
         let picked = pick(&request.input, request.rank)?;
         self.warnings.extend(picked.notes.iter().cloned());
         let inputs = self.load_all(&request.input, &picked.traces, FileRole::Input)?;
-        let framework = request
-            .framework
-            .clone()
-            .or_else(|| inputs.iter().find_map(|input| input.engine().map(str::to_owned)));
+        let framework = request.framework.clone().or_else(|| {
+            inputs
+                .iter()
+                .find_map(|input| input.engine().map(str::to_owned))
+        });
         if let Some(mapping) = &request.mapping_input {
             let mapped = pick(mapping, request.rank)?;
             self.refer(mapping, &mapped.traces, FileRole::Mapping)?;
@@ -82,7 +81,8 @@ impl Analysis {
             .map(|input| eager_sites(input, &mut self.sites))
             .collect();
         for (input, eager) in inputs.iter().zip(&eager) {
-            self.references.add(input, eager, SiteMethod::ReplayOrderSameFile);
+            self.references
+                .add(input, eager, SiteMethod::ReplayOrderSameFile);
         }
         let mut analysed = Vec::new();
         for (input, eager) in inputs.into_iter().zip(&eager) {
@@ -347,6 +347,8 @@ fn next_call(request: &TriageRequest, analysed: &[Analysed], needs_mapping: bool
     }
     let path = for_stage(analysed, Stage::Decode)
         .or(analysed.first())
-        .map_or(request.input.as_path(), |one| one.accounted.loaded.path.as_path());
+        .map_or(request.input.as_path(), |one| {
+            one.accounted.loaded.path.as_path()
+        });
     format!("analyze_pipeline {{\"trace\": {}}}", quoted(path))
 }

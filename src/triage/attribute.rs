@@ -80,12 +80,7 @@ const MOST_ALIGNED: usize = 48;
 
 impl References {
     /// Adds a trace's eager passes; `method` says what the trace is.
-    pub fn add(
-        &mut self,
-        loaded: &Loaded,
-        eager: &[Option<SiteId>],
-        method: SiteMethod,
-    ) {
+    pub fn add(&mut self, loaded: &Loaded, eager: &[Option<SiteId>], method: SiteMethod) {
         for row in 0..loaded.trace.gpu.len() {
             if let (true, Some(site)) = (loaded.is_kernel(row), eager[row]) {
                 let sites = self.by_name.entry(loaded.kernel(row)).or_default();
@@ -261,11 +256,7 @@ struct Aligner<'r> {
 }
 
 impl Aligner<'_> {
-    fn sites(
-        &mut self,
-        sequence: Vec<KernelId>,
-        step: StepKind,
-    ) -> Option<&[Option<Attribution>]> {
+    fn sites(&mut self, sequence: Vec<KernelId>, step: StepKind) -> Option<&[Option<Attribution>]> {
         let room = self.known.len() < MOST_ALIGNED;
         match self.known.entry((sequence, step)) {
             Entry::Occupied(known) => known.into_mut().as_deref(),

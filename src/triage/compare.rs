@@ -46,8 +46,12 @@ pub(super) fn compare_stage(
     let shape = common_shape(input, other, stage);
     let (a, b) = (input.sample(stage, shape), other.sample(stage, shape));
     let gap_us = a.wall_us - b.wall_us;
-    let names: std::collections::BTreeSet<OpClass> =
-        a.class_us.keys().chain(b.class_us.keys()).copied().collect();
+    let names: std::collections::BTreeSet<OpClass> = a
+        .class_us
+        .keys()
+        .chain(b.class_us.keys())
+        .copied()
+        .collect();
     let mut classes: Vec<ClassComparison> = names
         .into_iter()
         .map(|class| class_comparison(class, &a, &b, gap_us))
@@ -112,7 +116,10 @@ impl Key {
     fn of(stage: Stage, shape: &StepShape) -> Self {
         Self {
             batch: shape.batch,
-            tokens: shape.tokens.filter(|_| stage != Stage::Decode).map(two_digits),
+            tokens: shape
+                .tokens
+                .filter(|_| stage != Stage::Decode)
+                .map(two_digits),
         }
     }
 }
@@ -146,8 +153,8 @@ impl Side<'_> {
     fn steps(&self, stage: Stage, key: Option<Key>) -> impl Iterator<Item = (&Step, &Accounts)> {
         self.by_step.iter().filter_map(move |(window, accounts)| {
             let step = self.loaded.steps.get(window.step)?;
-            let fits = step.stage == stage
-                && key.is_none_or(|key| Key::of(stage, &step.shape) == key);
+            let fits =
+                step.stage == stage && key.is_none_or(|key| Key::of(stage, &step.shape) == key);
             fits.then_some((step, accounts))
         })
     }
@@ -209,7 +216,9 @@ impl Side<'_> {
         for (&row, class) in rows.iter().zip(classes(&categories)) {
             let ns = self.timeline.overlap[row].even_ns;
             *class_ns.entry(class).or_default() += ns;
-            *by_kernel.entry((class, self.loaded.kernel(row))).or_default() += ns;
+            *by_kernel
+                .entry((class, self.loaded.kernel(row)))
+                .or_default() += ns;
         }
         rows.len()
     }

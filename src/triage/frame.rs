@@ -181,8 +181,7 @@ mod tests {
 
     #[test]
     fn the_table_parses() {
-        let _: Table =
-            toml::from_str(include_str!("../../references/source-sites.toml")).unwrap();
+        let _: Table = toml::from_str(include_str!("../../references/source-sites.toml")).unwrap();
     }
 
     #[test]
@@ -193,10 +192,18 @@ mod tests {
         };
         assert_eq!(
             ranked("/usr/lib/python3/dist-packages/sglang/srt/models/qwen3.py(512): forward"),
-            ("sglang/srt/models/qwen3.py".into(), Some(512), "forward".into(), 5)
+            (
+                "sglang/srt/models/qwen3.py".into(),
+                Some(512),
+                "forward".into(),
+                5
+            )
         );
         assert_eq!(ranked("torch/cuda/graphs.py(137): replay").3, 0);
-        assert_eq!(ranked("sgl_kernel/elementwise.py(125): fused_add_rmsnorm").3, 3);
+        assert_eq!(
+            ranked("sgl_kernel/elementwise.py(125): fused_add_rmsnorm").3,
+            3
+        );
         assert_eq!(ranked("multiprocessing/process.py(108): run").3, 1);
         assert!(matches!(
             Frame::parse("nn.Module: RowParallelLinear_12"),

@@ -130,7 +130,11 @@ impl Sequences {
     pub fn new(loaded: &Loaded, kernels: &Kernels, steps: &[&Step]) -> Self {
         let finishes: Vec<bool> = kernels
             .iter()
-            .map(|kernel| FINISHES_GEMM.iter().any(|word| kernel.lowercase.contains(word)))
+            .map(|kernel| {
+                FINISHES_GEMM
+                    .iter()
+                    .any(|word| kernel.lowercase.contains(word))
+            })
             .collect();
         let mut streams = Vec::new();
         for step in steps {
@@ -283,8 +287,11 @@ mod tests {
         let catalogue: Catalogue =
             toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap();
         assert!(catalogue.pattern.len() >= 40);
-        let names: std::collections::HashSet<_> =
-            catalogue.pattern.iter().map(|pattern| &pattern.name).collect();
+        let names: std::collections::HashSet<_> = catalogue
+            .pattern
+            .iter()
+            .map(|pattern| &pattern.name)
+            .collect();
         assert_eq!(names.len(), catalogue.pattern.len());
         for pattern in &catalogue.pattern {
             assert!(pattern.chain.len() >= 2, "{}", pattern.name);

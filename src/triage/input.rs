@@ -103,7 +103,9 @@ fn choose(
             |candidate| candidate.path.clone(),
         ),
         traces: newest_of_each(
-            main.iter().filter(|candidate| candidate.rank == chosen).cloned(),
+            main.iter()
+                .filter(|candidate| candidate.rank == chosen)
+                .cloned(),
             |candidate| candidate.stage,
         ),
         ..Picked::default()
@@ -182,7 +184,13 @@ fn is_trace_name(name: &str) -> bool {
         .strip_suffix(".gz")
         .or_else(|| name.strip_suffix(".zst"))
         .unwrap_or(&name);
-    let other = ["server_args", "metadata", "config.json", "report.json", "tokenizer"];
+    let other = [
+        "server_args",
+        "metadata",
+        "config.json",
+        "report.json",
+        "tokenizer",
+    ];
     unpacked.ends_with(".json")
         && !other.iter().any(|word| name.contains(word))
         // The front end of vLLM writes a trace of its own, without GPU work.
@@ -235,8 +243,14 @@ fn number_after(name: &str, word: &str) -> Option<u32> {
             .next_back()
             .is_none_or(|c| !c.is_ascii_alphanumeric());
         let rest = name[at + word.len()..].trim_start_matches(['-', '_']);
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        if boundary { rest[..digits].parse().ok() } else { None }
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        if boundary {
+            rest[..digits].parse().ok()
+        } else {
+            None
+        }
     })
 }
 
@@ -267,13 +281,19 @@ mod tests {
     #[test]
     fn names_tell_rank_and_stage() {
         assert_eq!(rank_of("1795501003.8016357-TP-0.trace.json.gz"), Some(0));
-        assert_eq!(rank_of("dp0_pp0_tp3_dcp0_ep0_rank7.178.pt.trace.json.gz"), Some(7));
+        assert_eq!(
+            rank_of("dp0_pp0_tp3_dcp0_ep0_rank7.178.pt.trace.json.gz"),
+            Some(7)
+        );
         assert_eq!(rank_of("1700-TP-2-DECODE.trace.json.gz"), Some(2));
         assert_eq!(rank_of("trace.json"), None);
         assert_eq!(rank_of("http2.json"), None);
         let folders = vec!["decode".to_owned(), "run".to_owned()];
         assert_eq!(stage_of("x.json", &folders), Some(Stage::Decode));
-        assert_eq!(stage_of("1-tp-0-extend.trace.json.gz", &folders), Some(Stage::Prefill));
+        assert_eq!(
+            stage_of("1-tp-0-extend.trace.json.gz", &folders),
+            Some(Stage::Prefill)
+        );
         assert_eq!(stage_of("x.json", &["prefill-old".to_owned()]), None);
     }
 
@@ -305,14 +325,23 @@ mod tests {
             "capture_traces/bs_8_rank1.json.gz",
         ]);
         let picked = pick(dir.path(), None).unwrap();
-        assert_eq!(names(&picked.traces), ["1-TP-0.trace.json.gz", "2-TP-0.trace.json.gz"]);
+        assert_eq!(
+            names(&picked.traces),
+            ["1-TP-0.trace.json.gz", "2-TP-0.trace.json.gz"]
+        );
         assert_eq!(names(&picked.captures), ["bs_8_rank0.json.gz"]);
         let ranks: Vec<u32> = picked.ranks.iter().map(|&(rank, _)| rank).collect();
         assert_eq!(ranks, [0, 1]);
         let second = pick(dir.path(), Some(1)).unwrap();
-        assert_eq!(names(&second.traces), ["1-TP-1.trace.json.gz", "2-TP-1.trace.json.gz"]);
+        assert_eq!(
+            names(&second.traces),
+            ["1-TP-1.trace.json.gz", "2-TP-1.trace.json.gz"]
+        );
         let absent = pick(dir.path(), Some(5)).unwrap_err().to_string();
-        assert!(absent.contains("rank 5") && absent.contains("0, 1"), "{absent}");
+        assert!(
+            absent.contains("rank 5") && absent.contains("0, 1"),
+            "{absent}"
+        );
     }
 
     #[test]
@@ -320,7 +349,10 @@ mod tests {
         let dir = folder(&["merged-1.trace.json.gz"]);
         assert_eq!(pick(dir.path(), None).unwrap().traces.len(), 1);
         let empty = folder(&["notes.txt", "server_args.json"]);
-        assert!(matches!(pick(empty.path(), None), Err(TriageError::NoTrace { .. })));
+        assert!(matches!(
+            pick(empty.path(), None),
+            Err(TriageError::NoTrace { .. })
+        ));
         let captures = folder(&["capture_traces/bs_1_rank0.json.gz"]);
         assert!(matches!(
             pick(captures.path(), None),

@@ -59,7 +59,8 @@ impl Kernels {
     }
 
     pub fn category(&self, id: KernelId) -> KernelCategory {
-        self.get(id).map_or(KernelCategory::Other, |kernel| kernel.category)
+        self.get(id)
+            .map_or(KernelCategory::Other, |kernel| kernel.category)
     }
 
     /// How alike two kernels are: 8 the same, 4 of one family, 1 of one

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::kernel::{KernelId, Kernels};
 use crate::trace::{
-    self, CategoryColumn, GpuKind, KernelCategory, LaunchIndex, ReadOptions, Stage, StepSource, Steps, Trace, TraceError,
+    self, CategoryColumn, GpuKind, KernelCategory, LaunchIndex, ReadOptions, Stage, StepSource,
+    Steps, Trace, TraceError,
 };
 
 /// A graph replay with at least this many kernels is a whole forward pass.
@@ -78,7 +79,12 @@ impl Loaded {
         ["sglang", "vllm", "tensorrt-llm", "tokenspeed"]
             .into_iter()
             .find(|engine| words.iter().any(|word| word.contains(engine)))
-            .or_else(|| words.iter().any(|word| word.contains("trtllm")).then_some("tensorrt-llm"))
+            .or_else(|| {
+                words
+                    .iter()
+                    .any(|word| word.contains("trtllm"))
+                    .then_some("tensorrt-llm")
+            })
     }
 }
 

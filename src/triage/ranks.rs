@@ -49,10 +49,12 @@ fn sequence(trace: &Trace) -> Sequence {
         if trace.gpu.kind[row] != GpuKind::Kernel {
             continue;
         }
-        let name = names.entry(trace.gpu.name[row]).or_insert_with_key(|&name| {
-            let text = trace.text(name);
-            (categorize(text) == KernelCategory::Communication).then(|| short(text))
-        });
+        let name = names
+            .entry(trace.gpu.name[row])
+            .or_insert_with_key(|&name| {
+                let text = trace.text(name);
+                (categorize(text) == KernelCategory::Communication).then(|| short(text))
+            });
         let Some(name) = name else { continue };
         let group = u32::try_from(row).ok().and_then(|row| groups.get(&row));
         found
@@ -101,7 +103,10 @@ fn collective(name: &str, ranks: &[(u32, &Vec<Arrival>)]) -> Option<CollectiveRo
             .clone()
             .map(|(rank, arrival)| (rank, arrival.start_ns))
             .max_by_key(|&(rank, start)| (start, std::cmp::Reverse(rank)))?;
-        let first = arrivals.clone().map(|(_, arrival)| arrival.start_ns).min()?;
+        let first = arrivals
+            .clone()
+            .map(|(_, arrival)| arrival.start_ns)
+            .min()?;
         skew += latest - first;
         *last.entry(last_rank).or_default() += 1;
         for (_, arrival) in arrivals {
@@ -138,7 +143,10 @@ mod tests {
         };
         let found = match_ranks(&[
             (0, rank(&[0, 100_000], &[12_000, 110_000])),
-            (1, rank(&[8_000, 104_000, 200_000], &[12_000, 110_000, 210_000])),
+            (
+                1,
+                rank(&[8_000, 104_000, 200_000], &[12_000, 110_000, 210_000]),
+            ),
         ]);
         let row = &found.collectives[0];
         assert_eq!(row.count, 2);

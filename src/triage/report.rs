@@ -186,7 +186,9 @@ fn write_kernels(out: &mut String, kernels: &[KernelRow]) -> std::fmt::Result {
 fn place(location: &Location) -> String {
     let method = serde_json::to_value(location.method).unwrap_or_default();
     let confidence = serde_json::to_value(location.confidence).unwrap_or_default();
-    let line = location.line.map_or_else(String::new, |line| format!(":{line}"));
+    let line = location
+        .line
+        .map_or_else(String::new, |line| format!(":{line}"));
     let via = location
         .module
         .as_deref()

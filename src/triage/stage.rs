@@ -79,8 +79,18 @@ pub(super) fn stage_record(
         .filter(|&row| accounted.is_on_device(row))
         .collect();
     rows.sort_unstable();
-    let accounts = accounted.wall.accounts.get(&stage).copied().unwrap_or_default();
-    let bubbles = accounted.wall.bubbles.get(&stage).cloned().unwrap_or_default();
+    let accounts = accounted
+        .wall
+        .accounts
+        .get(&stage)
+        .copied()
+        .unwrap_or_default();
+    let bubbles = accounted
+        .wall
+        .bubbles
+        .get(&stage)
+        .cloned()
+        .unwrap_or_default();
     let count = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let sequences = Sequences::new(loaded, context.kernels, &steps);
     let stage_rows = StageRows::new(loaded, context.kernels, rows);
@@ -121,7 +131,10 @@ pub(super) fn stray_record(
     let loaded = &accounted.loaded;
     let gpu = &loaded.trace.gpu;
     let kernels = |row: &usize| loaded.is_kernel(*row) && accounted.is_on_device(*row);
-    let all: i64 = (0..gpu.len()).filter(kernels).map(|row| gpu.dur_ns[row]).sum();
+    let all: i64 = (0..gpu.len())
+        .filter(kernels)
+        .map(|row| gpu.dur_ns[row])
+        .sum();
     let rows: Vec<usize> = (0..gpu.len())
         .filter(kernels)
         .filter(|&row| loaded.steps.of_gpu[row].is_none())
@@ -186,7 +199,11 @@ fn shapes(accounted: &Accounted, stage: Stage) -> Vec<ShapeRecord> {
     let loaded = &accounted.loaded;
     let mut groups: BTreeMap<StepShape, Vec<(&StepWindow, &Accounts, &Step)>> = BTreeMap::new();
     for (window, accounts) in &accounted.wall.by_step {
-        if let Some(step) = loaded.steps.get(window.step).filter(|step| step.stage == stage) {
+        if let Some(step) = loaded
+            .steps
+            .get(window.step)
+            .filter(|step| step.stage == stage)
+        {
             groups
                 .entry(step.shape)
                 .or_default()
@@ -200,8 +217,10 @@ fn shapes(accounted: &Accounted, stage: Stage) -> Vec<ShapeRecord> {
                 let sum: i64 = group.iter().map(|(_, accounts, _)| time(accounts)).sum();
                 rounded(microseconds(sum) / group.len() as f64, 3)
             };
-            let replays: Vec<(u32, u32)> =
-                group.iter().map(|(.., step)| replays(loaded, step)).collect();
+            let replays: Vec<(u32, u32)> = group
+                .iter()
+                .map(|(.., step)| replays(loaded, step))
+                .collect();
             ShapeRecord {
                 batch: shape.batch,
                 tokens: shape.tokens,
@@ -230,7 +249,11 @@ fn replays(loaded: &Loaded, step: &Step) -> (u32, u32) {
     let largest = launches
         .iter()
         .filter_map(|launch| loaded.replays.get(launch))
-        .map(|rows| rows.iter().filter(|&&row| loaded.is_kernel(row as usize)).count())
+        .map(|rows| {
+            rows.iter()
+                .filter(|&&row| loaded.is_kernel(row as usize))
+                .count()
+        })
         .max()
         .unwrap_or(0);
     (

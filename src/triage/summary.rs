@@ -46,7 +46,9 @@ fn summarize_stage(stage: &mut StageRecord) {
     fold_rest(stage);
     stage.overlap.truncate(MOST_OVERLAP);
     stage.fusion.truncate(MOST_FUSION);
-    stage.shapes.sort_by_key(|shape| std::cmp::Reverse(shape.steps));
+    stage
+        .shapes
+        .sort_by_key(|shape| std::cmp::Reverse(shape.steps));
     stage.shapes.truncate(MOST_SHAPES);
     for kernel in &mut stage.kernels {
         shorten(&mut kernel.name);

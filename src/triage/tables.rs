@@ -130,7 +130,9 @@ impl<'l> StageRows<'l> {
                 continue;
             };
             let ns = self.loaded.trace.gpu.dur_ns[row];
-            let held = by_site.entry((found.site, found.method)).or_insert((0, found));
+            let held = by_site
+                .entry((found.site, found.method))
+                .or_insert((0, found));
             held.0 += ns;
             held.1.confidence = held.1.confidence.max(found.confidence);
             if let Some(op) = sites.get(found.site).and_then(|site| site.op.as_deref()) {
@@ -281,17 +283,16 @@ impl Neighbours {
                 let pause = gpu.start_ns[row] - gpu.end_ns(previous as usize);
                 let allowed = (gpu.dur_ns[row] as f64 * TIGHT_PART) as i64;
                 tight += usize::from(pause <= allowed.clamp(TIGHT_NS.0, TIGHT_NS.1));
-                *counts[0].entry(loaded.kernel(previous as usize)).or_default() += 1;
+                *counts[0]
+                    .entry(loaded.kernel(previous as usize))
+                    .or_default() += 1;
             }
             if let Some(next) = self.after[row] {
                 *counts[1].entry(loaded.kernel(next as usize)).or_default() += 1;
             }
         }
         let most = |counts: &HashMap<KernelId, usize>| {
-            counts
-                .iter()
-                .map(|(&kernel, &count)| (count, kernel))
-                .max()
+            counts.iter().map(|(&kernel, &count)| (count, kernel)).max()
         };
         let (before, after) = (most(&counts[0]), most(&counts[1]));
         let all = rows.len().max(1) as f64;

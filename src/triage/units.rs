@@ -13,5 +13,9 @@ pub(super) fn rounded(value: f64, decimals: i32) -> f64 {
 
 /// A part in percent of a whole; 0 of nothing.
 pub(super) fn percent(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole * 100.0 } else { 0.0 }
+    if whole > 0.0 {
+        part / whole * 100.0
+    } else {
+        0.0
+    }
 }

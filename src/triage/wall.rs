@@ -219,7 +219,10 @@ impl Judge<'_> {
         let (called, returned) = (launches.start_ns[row], launches.end_ns(row));
         if called <= from {
             return if returned > from && to - from >= QUEUED_GAP_NS {
-                (BubbleCause::LaunchBound, Some(from.midpoint(returned.min(to))))
+                (
+                    BubbleCause::LaunchBound,
+                    Some(from.midpoint(returned.min(to))),
+                )
             } else if to - from < QUEUED_GAP_NS {
                 (BubbleCause::Pipelined, None)
             } else {
@@ -273,7 +276,9 @@ impl Judge<'_> {
         let launches = &self.loaded.trace.launches;
         let thread = launches.thread[launch.row()];
         let op = self.loaded.trace.ops.innermost_at(thread, at);
-        let call = launches.innermost_at(thread, at).map(|span| launches.name[span.row()]);
+        let call = launches
+            .innermost_at(thread, at)
+            .map(|span| launches.name[span.row()]);
         let name = op
             .map(|op| self.loaded.trace.ops.name[op.row()])
             .or(call)
