@@ -10,6 +10,7 @@ pub mod disk;
 pub mod engine;
 pub mod fault;
 pub mod gap;
+pub mod history;
 pub mod http;
 pub mod job;
 pub mod launch;

@@ -11,7 +11,9 @@ mod call;
 mod demo;
 mod gap;
 mod guard;
+mod history;
 pub mod output;
+mod pipeline;
 mod serve;
 mod sim;
 mod supervise;
@@ -43,13 +45,15 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    History(history::HistoryArgs),
+    Pipeline(pipeline::PipelineArgs),
     Serve(serve::ServeArgs),
+    Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
-    Sim(sim::SimArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -85,11 +89,13 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::History(args) => history::run(args, output),
+        Command::Pipeline(args) => pipeline::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
-        Command::Sim(args) => sim::run(args),
     }
 }
 

@@ -283,7 +283,7 @@ fn a_cached_prefix_is_not_computed_again_until_the_flush() {
     model.limits.chunk_tokens = 1_000;
     let mut bench = Bench::with(model, 1, 1, true);
     let prompt: Vec<u32> = (0..200).collect();
-    let mut ttft = |bench: &mut Bench, id| {
+    let ttft = |bench: &mut Bench, id| {
         let start = bench.now;
         bench.scheduler.submit(Submission {
             blocks: prefix_cache::blocks(&prompt),

@@ -174,6 +174,7 @@ impl<'a> Answer<'a> {
                 return false;
             }
             if self.tally.done {
+                self.tally.ended();
                 return drain(exchange).await;
             }
         }

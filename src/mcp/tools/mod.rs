@@ -1,7 +1,9 @@
 //! The tools, one file each. A tool is listed only when it works.
 
+mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod query_history;
 mod run_benchmark;
 mod scope;
 
@@ -13,8 +15,10 @@ use crate::nearest::nearest;
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<campaign::Campaign>(),
+        Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
+        Entry::of::<analyze_pipeline::AnalyzePipeline>(),
     ]
 }
 
