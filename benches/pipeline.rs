@@ -48,7 +48,11 @@ fn measure(path: &Path, repeats: usize) {
         let start = Instant::now();
         let record = analyze(&trace);
         analysing = analysing.min(start.elapsed());
-        found = format!("{} passes of {} layers", record.passes.len(), record.layers_per_pass);
+        found = format!(
+            "{} passes of {} layers",
+            record.passes.len(),
+            record.layers_per_pass
+        );
     }
     println!(
         "{}: {found}; reading {:.1} ms, analysis {:.1} ms, {:.1}% of reading",
@@ -63,8 +67,20 @@ fn measure(path: &Path, repeats: usize) {
 /// stray, so that no two passes are equal.
 fn many_passes(passes: usize, layers: usize) -> String {
     const LAYER: [&str; 14] = [
-        "add_rms_norm", "gemm_qkv", "qk_norm", "rope", "store_kvcache", "flash_attn", "combine",
-        "gemm_o", "add_rms_norm", "gemm_router", "moe_align", "fused_moe_up", "silu", "fused_moe_down",
+        "add_rms_norm",
+        "gemm_qkv",
+        "qk_norm",
+        "rope",
+        "store_kvcache",
+        "flash_attn",
+        "combine",
+        "gemm_o",
+        "add_rms_norm",
+        "gemm_router",
+        "moe_align",
+        "fused_moe_up",
+        "silu",
+        "fused_moe_down",
     ];
     let mut events = String::new();
     let (mut at, mut correlation) = (1000, 0);
@@ -98,5 +114,8 @@ fn many_passes(passes: usize, layers: usize) -> String {
         );
         at += 50;
     }
-    format!("{{\"traceEvents\": [\n{}\n]}}", events.trim_end().trim_end_matches(','))
+    format!(
+        "{{\"traceEvents\": [\n{}\n]}}",
+        events.trim_end().trim_end_matches(',')
+    )
 }

@@ -122,11 +122,19 @@ fn human(record: &PipelineRecord, listed: bool) -> String {
         record.chosen_pass.reason,
         types(record)
     ));
-    parts.extend(record.layer_types.iter().map(|kind| hot(record, &kind.r#type)));
+    parts.extend(
+        record
+            .layer_types
+            .iter()
+            .map(|kind| hot(record, &kind.r#type)),
+    );
     if listed {
         parts.extend(record.flows.iter().map(flow));
     }
-    let comparisons = record.layer_comparison.iter().chain(&record.type_comparisons);
+    let comparisons = record
+        .layer_comparison
+        .iter()
+        .chain(&record.type_comparisons);
     parts.extend(comparisons.map(comparison));
     let first = record.perfetto.first();
     parts.extend(first.map(|range| {
@@ -143,17 +151,28 @@ fn human(record: &PipelineRecord, listed: bool) -> String {
 /// Consecutive passes that are alike, one line each.
 fn passes(record: &PipelineRecord) -> String {
     let mut table = table(
-        &["passes", "stage", "batch", "tokens", "layers", "kernels", "wall ms", "busy %", "state", "note"],
+        &[
+            "passes", "stage", "batch", "tokens", "layers", "kernels", "wall ms", "busy %",
+            "state", "note",
+        ],
         &[2, 3, 4, 5, 6, 7],
     );
-    let kind = |pass: &PassRow| (pass.stage, pass.batch, pass.tokens, pass.layers, pass.state, pass.note.clone());
+    let kind = |pass: &PassRow| {
+        (
+            pass.stage,
+            pass.batch,
+            pass.tokens,
+            pass.layers,
+            pass.state,
+            pass.note.clone(),
+        )
+    };
     for group in record.passes.chunk_by(|a, b| kind(a) == kind(b)) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
-        let mean = |part: fn(&PassRow) -> f64| {
-            group.iter().map(part).sum::<f64>() / group.len() as f64
-        };
+        let mean =
+            |part: fn(&PassRow) -> f64| group.iter().map(part).sum::<f64>() / group.len() as f64;
         let wall = mean(|pass| pass.wall_us);
         let count = |count: Option<u32>| count.map_or("-".to_owned(), |count| count.to_string());
         table.add_row([
@@ -167,7 +186,10 @@ fn passes(record: &PipelineRecord) -> String {
             first.layers.to_string(),
             format!("{:.0}", mean(|pass| f64::from(pass.kernels))),
             format!("{:.3}", wall / 1000.0),
-            format!("{:.1}", 100.0 * mean(|pass| pass.busy_us) / wall.max(f64::MIN_POSITIVE)),
+            format!(
+                "{:.1}",
+                100.0 * mean(|pass| pass.busy_us) / wall.max(f64::MIN_POSITIVE)
+            ),
             first.state.as_str().to_owned(),
             first.note.clone().unwrap_or_default(),
         ]);
@@ -177,7 +199,16 @@ fn passes(record: &PipelineRecord) -> String {
 
 fn types(record: &PipelineRecord) -> String {
     let mut table = table(
-        &["layer type", "layers", "members", "kernels", "wall us", "sum us", "idle us", "% of pass"],
+        &[
+            "layer type",
+            "layers",
+            "members",
+            "kernels",
+            "wall us",
+            "sum us",
+            "idle us",
+            "% of pass",
+        ],
         &[1, 3, 4, 5, 6, 7],
     );
     for kind in &record.layer_types {
@@ -197,10 +228,20 @@ fn types(record: &PipelineRecord) -> String {
 
 fn hot(record: &PipelineRecord, kind: &str) -> String {
     let mut table = table(
-        &[&format!("hot kernels of {kind}"), "launch", "category", "avg us", "%", "grid"],
+        &[
+            &format!("hot kernels of {kind}"),
+            "launch",
+            "category",
+            "avg us",
+            "%",
+            "grid",
+        ],
         &[1, 3, 4],
     );
-    let of_type = record.hot_kernels.iter().filter(|kernel| kernel.r#type == kind);
+    let of_type = record
+        .hot_kernels
+        .iter()
+        .filter(|kernel| kernel.r#type == kind);
     for kernel in of_type.take(HOT) {
         table.add_row([
             kernel.name.clone(),
@@ -216,7 +257,16 @@ fn hot(record: &PipelineRecord, kind: &str) -> String {
 
 fn flow(flow: &LayerFlow) -> String {
     let mut table = table(
-        &[&format!("layer {} ({})", flow.layer, flow.r#type), "category", "at us", "us", "gap us", "%", "stream", "grid"],
+        &[
+            &format!("layer {} ({})", flow.layer, flow.r#type),
+            "category",
+            "at us",
+            "us",
+            "gap us",
+            "%",
+            "stream",
+            "grid",
+        ],
         &[2, 3, 4, 5, 6],
     );
     for row in &flow.kernels {
@@ -235,7 +285,10 @@ fn flow(flow: &LayerFlow) -> String {
 }
 
 fn comparison(comparison: &Comparison) -> String {
-    let mut table = table(&["change", "first", "us", "second", "us", "delta us"], &[2, 4, 5]);
+    let mut table = table(
+        &["change", "first", "us", "second", "us", "delta us"],
+        &[2, 4, 5],
+    );
     let us = |us: Option<f64>| us.map_or("-".to_owned(), |us| format!("{us:.2}"));
     for step in &comparison.steps {
         table.add_row([
