@@ -17,6 +17,7 @@ pub mod launch;
 pub mod mcp;
 pub mod nearest;
 pub mod own_binary;
+pub mod pipeline;
 pub mod redact;
 pub mod sha256;
 pub mod sim;
