@@ -9,6 +9,7 @@ pub mod cli;
 pub mod disk;
 pub mod engine;
 pub mod fault;
+pub mod ncu;
 pub mod gap;
 pub mod history;
 pub mod http;
