@@ -49,6 +49,8 @@ pub struct Measured {
 }
 
 const TICK: Duration = Duration::from_millis(500);
+/// From broken connections to the end of the process that broke them.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 /// The server's own token count may differ by this share before it is reported.
 const TOKEN_TOLERANCE: f64 = 0.01;
 
@@ -98,7 +100,7 @@ pub async fn measure(
         workload_sha256,
         warnings: Vec::new(),
     };
-    measured.judge(&outcome, server)?;
+    measured.judge(&outcome, server).await?;
     Ok(measured)
 }
 
@@ -197,12 +199,16 @@ fn keep(path: &Path, outcome: &LoadOutcome) -> Result<(), RunFailure> {
 
 impl Measured {
     /// Turns a run without a success into a failure, and notes what is odd.
-    fn judge(&mut self, outcome: &LoadOutcome, server: &Server) -> Result<(), RunFailure> {
+    async fn judge(&mut self, outcome: &LoadOutcome, server: &Server) -> Result<(), RunFailure> {
         let failed = outcome.samples.iter().filter(|sample| !sample.is_ok());
-        if failed.clone().count() > 0
-            && let Some(failure) = RunFailure::out_of_memory(&server.log)
-        {
-            return Err(failure);
+        if failed.clone().count() > 0 {
+            // Broken connections are seen before the process is gone.
+            if let Ok(ended) = tokio::time::timeout(LAST_BREATH, server.ended()).await {
+                return Err(RunFailure::died(&ended, "under load", &server.log));
+            }
+            if let Some(failure) = RunFailure::out_of_memory(&server.log) {
+                return Err(failure);
+            }
         }
         if outcome.samples.iter().all(|sample| !sample.is_ok()) {
             let first = failed.clone().find_map(|sample| sample.error.as_ref());

@@ -1,5 +1,7 @@
 //! `candidates.jsonl`: every row as it was measured, append only.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::row::Row;
@@ -25,32 +27,53 @@ pub fn append(path: &Path, row: &Row) -> Result<(), DiskError> {
     disk::append_line(path, &line)
 }
 
+/// Longest line that is read; real rows have a few thousand bytes.
+const LONGEST_LINE: u64 = 4 << 20;
+
 /// The rows of one job, in the order in which they were written. Rows of other
 /// jobs and other programs are passed over.
 pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<Row>, RowsError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = disk::read_text(path)?;
-    let ends_whole = text.is_empty() || text.ends_with('\n');
-    let count = text.lines().count();
+    let read_error = |source| DiskError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let damaged = |line: usize, reason: &str| RowsError::Damaged {
+        path: path.to_path_buf(),
+        line,
+        reason: reason.to_owned(),
+    };
+    if !path.is_file() {
+        return Err(damaged(1, "it is no regular file"));
+    }
+    let mut reader = BufReader::new(File::open(path).map_err(read_error)?);
     let mut rows = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        if !line.contains(job_id) {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+            .map_err(read_error)?;
+        if read == 0 {
+            break;
+        }
+        let whole = line.ends_with(b"\n");
+        if read as u64 == LONGEST_LINE && !whole {
+            return Err(damaged(number, "the line is over 4 MiB long"));
+        }
+        if memchr::memmem::find(&line, job_id.as_bytes()).is_none() {
             continue;
         }
-        match serde_json::from_str::<Row>(line) {
+        match serde_json::from_slice::<Row>(&line) {
             Ok(row) if row.job_id == job_id => rows.push(row),
             Ok(_) => {}
             // A crash in the middle of a write leaves half a last line.
-            Err(_) if index + 1 == count && !ends_whole => {}
-            Err(error) => {
-                return Err(RowsError::Damaged {
-                    path: path.to_path_buf(),
-                    line: index + 1,
-                    reason: error.to_string(),
-                });
-            }
+            Err(_) if !whole => {}
+            Err(error) => return Err(damaged(number, &error.to_string())),
         }
     }
     Ok(rows)
@@ -58,9 +81,10 @@ pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<Row>, RowsError> {
 
 /// Ends a half-written last line, so that the next row starts its own.
 pub fn mend(path: &Path) -> Result<(), DiskError> {
-    let Ok(bytes) = std::fs::read(path) else {
+    if !path.is_file() {
         return Ok(());
-    };
+    }
+    let bytes = disk::read(path)?;
     if bytes.is_empty() || bytes.ends_with(b"\n") {
         return Ok(());
     }

@@ -8,12 +8,17 @@
 
 mod bench;
 mod call;
+mod demo;
 mod gap;
 mod guard;
 mod ncu;
+mod history;
 pub mod output;
+mod pipeline;
 mod serve;
+mod sim;
 mod supervise;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -39,10 +44,15 @@ Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments a
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
     Ncu(ncu::NcuArgs),
+    Triage(triage::TriageArgs),
+    History(history::HistoryArgs),
+    Pipeline(pipeline::PipelineArgs),
     Serve(serve::ServeArgs),
+    Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
@@ -80,10 +90,15 @@ fn log_to_stderr() {
 
 fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
+        Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Ncu(args) => ncu::run(args, output),
+        Command::Triage(args) => triage::run(args, output),
+        Command::History(args) => history::run(args, output),
+        Command::Pipeline(args) => pipeline::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),

@@ -1,7 +1,6 @@
 //! Rows of one scenario and load, grouped into candidates, and the best of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Better;
 use super::record::Side;
@@ -154,11 +153,11 @@ pub fn group<'a>(
     let mut candidates: Vec<Candidate<'a>> = Vec::new();
     let mut duplicates: Vec<String> = Vec::new();
     for row in rows.iter().copied() {
-        let key: (&Arc<str>, &Arc<str>) = (&row.framework, &row.candidate_id);
-        let slot = *slots.entry((key.0, key.1)).or_insert_with(|| {
+        let (framework, candidate_id) = (&*row.framework, &*row.candidate_id);
+        let slot = *slots.entry((framework, candidate_id)).or_insert_with(|| {
             candidates.push(Candidate {
-                framework: key.0,
-                candidate_id: key.1,
+                framework,
+                candidate_id,
                 repeats: BTreeMap::new(),
             });
             candidates.len() - 1

@@ -14,18 +14,19 @@ type Field = (&'static str, fn(&Row) -> Option<String>);
 
 /// Fields that must be equal where both sides record them.
 const EQUAL: [Field; 10] = [
-    ("model", |row| row.model.clone()),
+    ("model", |row| owned(row.model.as_deref())),
     ("workload_sha256", |row| {
-        row.workload_sha256
-            .clone()
-            .or_else(|| row.workload.workload_sha256.clone())
+        let in_workload = row.workload.workload_sha256.as_deref();
+        owned(row.workload_sha256.as_deref().or(in_workload))
     }),
     ("workload.input_len", |row| text(row.workload.input_len)),
     ("workload.output_len", |row| text(row.workload.output_len)),
     ("workload.num_prompts", |row| text(row.workload.num_prompts)),
-    ("workload.endpoint", |row| row.workload.endpoint.clone()),
+    ("workload.endpoint", |row| {
+        owned(row.workload.endpoint.as_deref())
+    }),
     ("hardware.gpu_model", |row| {
-        row.hardware.as_ref()?.gpu_model.clone()
+        owned(row.hardware.as_ref()?.gpu_model.as_deref())
     }),
     ("hardware.gpu_count", |row| {
         text(row.hardware.as_ref()?.gpu_count)
@@ -37,6 +38,10 @@ const EQUAL: [Field; 10] = [
         Some(row.spec_decode.as_ref()?.enabled?.to_string())
     }),
 ];
+
+fn owned(text: Option<&str>) -> Option<String> {
+    text.map(str::to_owned)
+}
 
 fn text(number: Option<f64>) -> Option<String> {
     number.map(|number| number.to_string())

@@ -19,7 +19,6 @@ mod student;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub use error::GapError;
 pub use record::{
@@ -127,7 +126,7 @@ fn chosen<'a>(
     let mut kept: Vec<&Row> = match &request.label {
         Some(label) => rows
             .iter()
-            .filter(|row| row.label.as_ref() == Some(label))
+            .filter(|row| row.label.as_deref() == Some(label))
             .collect(),
         None => {
             let real: Vec<&Row> = rows
@@ -143,15 +142,15 @@ fn chosen<'a>(
     };
     let job = request
         .job_id
-        .as_ref()
-        .or_else(|| kept.last().unwrap_or(&last).job_id.as_ref());
+        .as_deref()
+        .or_else(|| kept.last().unwrap_or(&last).job_id.as_deref());
     let before = kept.len();
-    kept.retain(|row| row.job_id.as_ref() == job);
+    kept.retain(|row| row.job_id.as_deref() == job);
     if request.job_id.is_none() && kept.len() < before {
         warnings.push(format!(
             "{} rows of other jobs are left out: pairs are made within one job, {} here",
             before - kept.len(),
-            job.map_or("the one without a job_id", String::as_str)
+            job.unwrap_or("the one without a job_id")
         ));
     }
     drop_search(&mut kept);
@@ -170,12 +169,12 @@ fn chosen<'a>(
 /// several single runs looks better than it is, so they choose and never decide.
 fn drop_search(rows: &mut Vec<&Row>) {
     let in_phase = |row: &Row, phase: &str| row.phase.as_deref() == Some(phase);
-    let repeated: BTreeSet<Arc<str>> = rows
+    let repeated: BTreeSet<&str> = rows
         .iter()
         .filter(|row| in_phase(row, "measure"))
-        .map(|row| Arc::clone(&row.framework))
+        .map(|row| &*row.framework)
         .collect();
-    rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&row.framework)));
+    rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&*row.framework)));
 }
 
 fn require_known(request: &GapRequest, rows: &[&Row]) -> Result<(), GapError> {

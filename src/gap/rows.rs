@@ -1,10 +1,10 @@
 //! Reading `candidates.jsonl`: one row a candidate, scenario, load and repeat.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -50,27 +50,27 @@ impl Status {
 /// What a gap check reads of one row; all other keys are ignored.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Row {
-    pub framework: Arc<str>,
-    pub candidate_id: Arc<str>,
+    pub framework: Box<str>,
+    pub candidate_id: Box<str>,
     pub status: Status,
     #[serde(default)]
-    pub failure_reason: Option<String>,
+    pub failure_reason: Option<Box<str>>,
     /// Index of the session within its job; equal indices form a pair.
     pub repeat: u32,
     /// `search` rows chose the winners; `measure` rows repeat them.
     #[serde(default)]
     pub phase: Option<String>,
     #[serde(default)]
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     #[serde(default)]
-    pub job_id: Option<String>,
+    pub job_id: Option<Box<str>>,
     /// Number of the server launch that served this row, where it is recorded.
     #[serde(default, deserialize_with = "number_or_none")]
     pub launch: Option<f64>,
     #[serde(default)]
-    pub model: Option<String>,
+    pub model: Option<Box<str>>,
     #[serde(default)]
-    pub workload_sha256: Option<String>,
+    pub workload_sha256: Option<Box<str>>,
     pub workload: Workload,
     #[serde(default)]
     pub sla: Option<Sla>,
@@ -88,7 +88,7 @@ pub struct Row {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Workload {
-    pub scenario: Arc<str>,
+    pub scenario: Box<str>,
     /// Requests per second; absent or infinite means all at once.
     #[serde(default, deserialize_with = "number_or_none")]
     pub request_rate: Option<f64>,
@@ -101,9 +101,9 @@ pub struct Workload {
     #[serde(default, deserialize_with = "number_or_none")]
     pub num_prompts: Option<f64>,
     #[serde(default)]
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Box<str>>,
     #[serde(default)]
-    pub workload_sha256: Option<String>,
+    pub workload_sha256: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -115,7 +115,7 @@ pub struct Sla {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Hardware {
     #[serde(default)]
-    pub gpu_model: Option<String>,
+    pub gpu_model: Option<Box<str>>,
     #[serde(default, deserialize_with = "number_or_none")]
     pub gpu_count: Option<f64>,
 }
@@ -146,7 +146,12 @@ pub struct Normalization {
 
 /// The measured numbers of a row. Null, text and absent are all "not measured".
 #[derive(Debug, Clone, Default)]
-pub struct Metrics(Vec<(Box<str>, f64)>);
+pub struct Metrics {
+    /// All names, one after the other: one allocation a row instead of one a metric.
+    names: String,
+    /// Where each name ends, and its value.
+    values: Vec<(u32, f64)>,
+}
 
 impl Metrics {
     /// A measured value; zero and negative numbers count as not measured,
@@ -158,21 +163,24 @@ impl Metrics {
 
     /// The value as written, whatever it is.
     pub fn raw(&self, name: &str) -> Option<f64> {
-        self.0
-            .iter()
-            .find(|(key, _)| &**key == name)
-            .map(|(_, value)| *value)
+        self.iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     }
 
     /// Names of all numeric metrics.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| &**key)
+        self.iter().map(|(key, _)| key)
     }
-}
 
-impl FromIterator<(Box<str>, f64)> for Metrics {
-    fn from_iter<I: IntoIterator<Item = (Box<str>, f64)>>(values: I) -> Self {
-        Self(values.into_iter().collect())
+    fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        let mut start = 0;
+        self.values.iter().map(move |(end, value)| {
+            let end = *end as usize;
+            let name = self.names.get(start..end).unwrap_or_default();
+            start = end;
+            (name, *value)
+        })
     }
 }
 
@@ -196,13 +204,17 @@ impl<'de> Visitor<'de> for MetricsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
-        let mut values = Vec::with_capacity(24);
-        while let Some(name) = map.next_key::<Box<str>>()? {
+        let mut metrics = Metrics {
+            names: String::with_capacity(256),
+            values: Vec::with_capacity(16),
+        };
+        while let Some(name) = map.next_key::<Cow<str>>()? {
             if let Number(Some(value)) = map.next_value()? {
-                values.push((name, value));
+                metrics.names.push_str(&name);
+                metrics.values.push((metrics.names.len() as u32, value));
             }
         }
-        Ok(Metrics(values))
+        Ok(metrics)
     }
 }
 

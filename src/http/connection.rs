@@ -17,6 +17,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::doorbell::Doorbell;
+
 type Driver = http1::Connection<TokioIo<Metered>, Full<Bytes>>;
 
 /// Bytes received so far and the time of the last read that brought any.
@@ -95,6 +97,7 @@ impl AsyncWrite for Metered {
 pub(super) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Option<Box<Driver>>,
+    bell: Doorbell,
     meter: Arc<Meter>,
 }
 
@@ -118,6 +121,7 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Some(Box::new(driver)),
+            bell: Doorbell::new(),
             meter,
         })
     }
@@ -135,9 +139,12 @@ impl Connection {
 
     /// Whether another request may be sent, as far as is known without sending it.
     pub(super) async fn is_idle(&mut self) -> bool {
+        let Self { driver, bell, .. } = self;
         poll_fn(|cx| {
-            self.poll_driver(cx);
-            Poll::Ready(())
+            bell.poll(cx, |cx| {
+                poll_driver(driver, cx);
+                Poll::Ready(())
+            })
         })
         .await;
         self.driver.is_some() && self.sender.is_ready()
@@ -149,12 +156,12 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let mut answer = Box::pin(self.sender.send_request(request));
-        let driver = &mut self.driver;
+        let Self { driver, bell, .. } = self;
         poll_fn(|cx| {
-            poll_driver(driver, cx);
-            answer
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
+            bell.poll(cx, |cx| {
+                poll_driver(driver, cx);
+                answer.as_mut().poll(&mut only_the_driver())
+            })
         })
         .await
     }
@@ -164,31 +171,35 @@ impl Connection {
         &mut self,
         body: &mut Incoming,
     ) -> Option<Result<Bytes, hyper::Error>> {
-        poll_fn(|cx| {
-            loop {
-                self.poll_driver(cx);
-                // Only the driver, polled just above, can bring the body on:
-                // a waker of its own would wake this task for nothing.
-                let polled =
-                    Pin::new(&mut *body).poll_frame(&mut Context::from_waker(Waker::noop()));
-                match polled {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if let Ok(bytes) = frame.into_data() {
-                            return Poll::Ready(Some(Ok(bytes)));
-                        }
-                    }
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Pending => return Poll::Pending,
+        let Self { driver, bell, .. } = self;
+        poll_fn(|cx| bell.poll(cx, |cx| poll_frame(driver, body, cx))).await
+    }
+}
+
+fn poll_frame(
+    driver: &mut Option<Box<Driver>>,
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+    loop {
+        poll_driver(driver, cx);
+        match Pin::new(&mut *body).poll_frame(&mut only_the_driver()) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(bytes)));
                 }
             }
-        })
-        .await
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        }
     }
+}
 
-    fn poll_driver(&mut self, cx: &mut Context<'_>) {
-        poll_driver(&mut self.driver, cx);
-    }
+/// Only the driver, polled just before, can bring an answer on: a waker of
+/// the answer's own would wake this task for nothing.
+fn only_the_driver() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// Moves the protocol on; a finished driver is dropped. Its error, if any,

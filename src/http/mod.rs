@@ -10,6 +10,7 @@
 mod base;
 mod connection;
 mod control;
+mod doorbell;
 mod error;
 mod pool;
 #[cfg(test)]

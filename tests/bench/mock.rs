@@ -22,8 +22,17 @@ pub enum Step {
 #[derive(Debug, Clone)]
 pub struct Mock {
     pub address: SocketAddr,
-    bodies: Arc<Mutex<Vec<String>>>,
-    writes: Arc<Mutex<Vec<(usize, Instant)>>>,
+    log: Arc<Mutex<Vec<Served>>>,
+}
+
+/// One request as the mock saw it. Not every user of this file reads all of it.
+#[allow(dead_code)]
+#[derive(Debug, Clone)]
+pub struct Served {
+    pub body: String,
+    pub arrived: Instant,
+    /// Just before each write.
+    pub writes: Vec<Instant>,
 }
 
 impl Mock {
@@ -33,8 +42,7 @@ impl Mock {
         listener.set_nonblocking(true).unwrap();
         let mock = Self {
             address: listener.local_addr().unwrap(),
-            bodies: Arc::default(),
-            writes: Arc::default(),
+            log: Arc::default(),
         };
         let shared = mock.clone();
         std::thread::spawn(move || {
@@ -52,14 +60,9 @@ impl Mock {
         Self::start(move |_| steps.clone())
     }
 
-    /// The bodies of all requests so far.
-    pub fn bodies(&self) -> Vec<String> {
-        self.bodies.lock().unwrap().clone()
-    }
-
-    /// The request number and the time of each write, as it returned.
-    pub fn writes(&self) -> Vec<(usize, Instant)> {
-        self.writes.lock().unwrap().clone()
+    /// All requests so far, in order of arrival.
+    pub fn log(&self) -> Vec<Served> {
+        self.log.lock().unwrap().clone()
     }
 }
 
@@ -79,17 +82,21 @@ async fn serve<F: Fn(usize) -> Vec<Step>>(mut stream: TcpStream, mock: Mock, scr
     while let Some(body) = read_request(&mut stream).await {
         let arrived = Instant::now();
         let number = {
-            let mut bodies = mock.bodies.lock().unwrap();
-            bodies.push(body);
-            bodies.len() - 1
+            let mut log = mock.log.lock().unwrap();
+            log.push(Served {
+                body,
+                arrived,
+                writes: Vec::new(),
+            });
+            log.len() - 1
         };
         for step in script(number) {
             match step {
                 Step::Write(bytes) => {
+                    mock.log.lock().unwrap()[number].writes.push(Instant::now());
                     if stream.write_all(&bytes).await.is_err() {
                         return;
                     }
-                    mock.writes.lock().unwrap().push((number, Instant::now()));
                 }
                 Step::At(due) => tokio::time::sleep_until((arrived + due).into()).await,
                 Step::Close => return,

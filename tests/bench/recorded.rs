@@ -1,7 +1,8 @@
 //! Other clients' recorded runs, computed again: equal to what they printed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::support::fixture;
 use sota_loop::bench::metrics::import::{LatencySummary, Recording, read_sglang, read_vllm};
 
 /// The nine printed numbers: TTFT, TPOT, ITL, each mean, median, p99.
@@ -37,12 +38,6 @@ const SGLANG_CHAT: [&str; 9] = [
 const SGLANG_SUMMARIZATION: [&str; 9] = [
     "24606.94", "33847.53", "67149.54", "26.84", "27.87", "32.37", "27.01", "23.95", "46.62",
 ];
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/bench")
-        .join(name)
-}
 
 #[test]
 fn vllms_summary_to_the_last_printed_digit() {

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::scan::scan_chunk;
+
 /// The facts of one event that a measurement needs, in any of the dialects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ChunkFacts {
@@ -30,6 +32,11 @@ pub(super) struct ChunkFacts {
 
 /// Reads one event's JSON.
 pub(super) fn read_chunk(data: &[u8]) -> Result<ChunkFacts, serde_json::Error> {
+    scan_chunk(data).map_or_else(|| read_whole(data), Ok)
+}
+
+/// Reads any event's JSON, the unusual included.
+pub(super) fn read_whole(data: &[u8]) -> Result<ChunkFacts, serde_json::Error> {
     serde_json::from_slice::<ChunkJson<'_>>(data).map(ChunkFacts::from)
 }
 

@@ -22,6 +22,7 @@ mod record;
 mod request;
 mod run;
 mod sample;
+mod scan;
 mod sse;
 mod tally;
 

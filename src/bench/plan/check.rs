@@ -1,7 +1,8 @@
 //! What a well-written plan must also satisfy before anything is launched.
 
 use super::error::Origin;
-use super::{DatasetKind, Plan, PlanError};
+use super::{DatasetKind, Framework, Plan, PlanError};
+use crate::redact::{is_secret_variable, redact, redact_argv};
 
 /// Checks the meaning of a plan; `text` is only searched for line numbers.
 pub(super) fn check(plan: &Plan, text: &str, origin: &Origin) -> Result<(), PlanError> {
@@ -255,6 +256,37 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// A plan is written to disk with its job, so it must hold no secret.
+    fn secrets(&self, name: &str, framework: &Framework) -> Result<(), PlanError> {
+        let hint = "set the value in the environment and name the variable in env_from";
+        let refuse = |key: &str| {
+            self.refuse(
+                &format!("frameworks.{name}.{key}"),
+                "holds what looks like a secret",
+                hint,
+            )
+        };
+        let command = framework.command.as_deref().unwrap_or_default();
+        if redact_argv(command) != command {
+            refuse("command")?;
+        }
+        for (flag, value) in &framework.base_server_flags {
+            let argv = [
+                format!("--{flag}"),
+                value.as_str().unwrap_or("x").to_owned(),
+            ];
+            if value.is_string() && redact_argv(&argv) != argv {
+                refuse("base_server_flags")?;
+            }
+        }
+        for (variable, value) in &framework.env {
+            if is_secret_variable(variable) || redact(value) != value.as_str() {
+                refuse("env")?;
+            }
+        }
+        Ok(())
+    }
+
     fn frameworks(&self, plan: &Plan) -> Result<(), PlanError> {
         if plan.enabled().next().is_none() {
             self.refuse(
@@ -289,6 +321,7 @@ impl Checker<'_> {
                     )?;
                 }
             }
+            self.secrets(name, framework)?;
             for variable in &framework.env_from {
                 if std::env::var_os(variable).is_none() {
                     self.refuse(

@@ -1,8 +1,11 @@
 //! The tools, one file each. A tool is listed only when it works.
 
+mod analyze_pipeline;
 mod campaign;
 mod check_gap;
 mod ncu_digest;
+mod profile;
+mod query_history;
 mod run_benchmark;
 mod scope;
 
@@ -14,9 +17,12 @@ use crate::nearest::nearest;
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<campaign::Campaign>(),
+        Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
         Entry::of::<ncu_digest::NcuDigest>(),
+        Entry::of::<profile::Profile>(),
+        Entry::of::<analyze_pipeline::AnalyzePipeline>(),
     ]
 }
 

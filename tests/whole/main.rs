@@ -1,0 +1,9 @@
+//! The program as its users run it: the binary, real processes, real files.
+
+mod benchmark;
+mod faults;
+mod launch;
+mod mcp;
+mod plans;
+mod real_engine;
+mod support;
