@@ -13,9 +13,11 @@ mod gap;
 mod guard;
 mod history;
 pub mod output;
+mod pipeline;
 mod serve;
 mod sim;
 mod supervise;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -44,7 +46,9 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Triage(triage::TriageArgs),
     History(history::HistoryArgs),
+    Pipeline(pipeline::PipelineArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
@@ -87,7 +91,9 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
+        Command::Pipeline(args) => pipeline::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),

@@ -2,6 +2,7 @@
 
 mod benchmark;
 mod faults;
+mod launch;
 mod mcp;
 mod plans;
 mod real_engine;

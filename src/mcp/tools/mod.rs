@@ -1,7 +1,9 @@
 //! The tools, one file each. A tool is listed only when it works.
 
+mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod profile;
 mod query_history;
 mod run_benchmark;
 mod scope;
@@ -17,6 +19,8 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
+        Entry::of::<profile::Profile>(),
+        Entry::of::<analyze_pipeline::AnalyzePipeline>(),
     ]
 }
 
