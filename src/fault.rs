@@ -16,6 +16,8 @@ pub enum FaultCode {
     NotReadable,
     /// A file was read, but is not what it should be.
     InvalidInput,
+    /// No repeating layers in a trace, or none in the pass that was asked for.
+    LayersNotFound,
     /// A benchmark plan that cannot be used.
     InvalidPlan,
     /// A program that a command names is not installed.

@@ -13,6 +13,7 @@ mod gap;
 mod guard;
 mod history;
 pub mod output;
+mod pipeline;
 mod serve;
 mod sim;
 mod supervise;
@@ -47,6 +48,7 @@ pub enum Command {
     Gap(gap::GapArgs),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
+    Pipeline(pipeline::PipelineArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
@@ -91,6 +93,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Gap(args) => gap::run(args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
+        Command::Pipeline(args) => pipeline::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),

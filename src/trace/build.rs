@@ -62,6 +62,10 @@ impl<'o> Builder<'o> {
             }
         }
         self.trace.counts.events += 1;
+        if event.phase != b'M' {
+            let first = &mut self.trace.first_ns;
+            *first = event.start_ns.into_iter().chain(*first).min();
+        }
     }
 
     pub fn finish(mut self) -> Trace {

@@ -103,6 +103,8 @@ pub struct Trace {
     pub annotations: SpanTable,
     pub gpu_annotations: GpuAnnotationTable,
     pub frames: SpanTable,
+    /// Start of the earliest event, kept or not: where viewers put their zero.
+    pub first_ns: Option<i64>,
     pub counts: EventCounts,
     pub warnings: Vec<TraceWarning>,
 }

@@ -1,5 +1,6 @@
 //! The tools, one file each. A tool is listed only when it works.
 
+mod analyze_pipeline;
 mod campaign;
 mod check_gap;
 mod profile;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
         Entry::of::<profile::Profile>(),
+        Entry::of::<analyze_pipeline::AnalyzePipeline>(),
     ]
 }
 

@@ -1,0 +1,235 @@
+//! What a model's `config.json` says about its layers.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::error::PipelineError;
+use crate::disk;
+
+/// More layers than any model has; a larger number is a mistake.
+const MOST_LAYERS: u64 = 10_000;
+
+/// The layers that a configuration promises.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ModelConfig {
+    pub path: PathBuf,
+    pub model_type: String,
+    /// What each layer is called: the parts in which the model's layers
+    /// differ, or else the kind of its feed-forward part.
+    pub layers: Vec<String>,
+}
+
+impl ModelConfig {
+    /// Reads `config.json`, given as a file or by its folder.
+    pub fn read(path: &Path) -> Result<Self, PipelineError> {
+        let path = match path.is_dir() {
+            true => path.join("config.json"),
+            false => path.to_path_buf(),
+        };
+        let text = disk::read_text(&path)?;
+        let fail = |why: String| PipelineError::Config {
+            path: path.clone(),
+            why,
+        };
+        let value: Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        let Value::Object(whole) = &value else {
+            return Err(fail("it is not a JSON object".into()));
+        };
+        // Models of several modalities keep the language model's part apart.
+        let part = ["text_config", "language_config", "llm_config"]
+            .iter()
+            .find_map(|key| whole.get(*key)?.as_object())
+            .filter(|part| part.contains_key("num_hidden_layers"))
+            .unwrap_or(whole);
+        let fields = Fields(part);
+        let count = fields
+            .number("num_hidden_layers")
+            .or_else(|| fields.number("n_layer"))
+            .or_else(|| fields.number("num_layers"))
+            .ok_or_else(|| fail("it has no num_hidden_layers".into()))?;
+        if !(1..=MOST_LAYERS).contains(&count) {
+            return Err(fail(format!("num_hidden_layers is {count}")));
+        }
+        let layers = fields.layers(count as usize);
+        let model_type = whole.get("model_type").and_then(Value::as_str);
+        Ok(Self {
+            model_type: model_type.unwrap_or("unknown").to_owned(),
+            layers,
+            path,
+        })
+    }
+}
+
+struct Fields<'v>(&'v Map<String, Value>);
+
+impl Fields<'_> {
+    fn number(&self, key: &str) -> Option<u64> {
+        self.0.get(key)?.as_u64()
+    }
+
+    fn list(&self, key: &str) -> Option<&Vec<Value>> {
+        self.0.get(key)?.as_array()
+    }
+
+    fn layers(&self, count: usize) -> Vec<String> {
+        let attention: Vec<String> = (0..count).map(|layer| self.attention(layer)).collect();
+        let feed: Vec<&str> = (0..count).map(|layer| self.feed_forward(layer)).collect();
+        let varies = attention.iter().any(|kind| *kind != attention[0]);
+        let feeds_vary = feed.iter().any(|kind| *kind != feed[0]);
+        attention
+            .into_iter()
+            .zip(feed)
+            .map(|(attention, feed)| match (varies, feeds_vary) {
+                (true, true) => format!("{attention}+{feed}"),
+                (true, false) => attention,
+                (false, _) => feed.to_owned(),
+            })
+            .collect()
+    }
+
+    /// The attention of a layer; empty where the configuration gives one kind.
+    fn attention(&self, layer: usize) -> String {
+        let named = self
+            .list("layer_types")
+            .or_else(|| self.list("layers_block_type"));
+        if let Some(kind) = named.and_then(|list| list.get(layer)?.as_str()) {
+            return kind.to_owned();
+        }
+        if let Some(ratio) = self
+            .list("compress_ratios")
+            .and_then(|list| list.get(layer)?.as_u64())
+        {
+            return match ratio {
+                0 => "full_attention".into(),
+                ratio => format!("compressed_{ratio}"),
+            };
+        }
+        if let Some(kind) = self
+            .list("attn_type_list")
+            .and_then(|list| list.get(layer)?.as_u64())
+        {
+            return if kind == 0 {
+                "linear_attention"
+            } else {
+                "full_attention"
+            }
+            .into();
+        }
+        let every = |key: &str| self.number(key).filter(|&every| every > 1);
+        let last_of = |every: u64| (layer as u64 + 1).is_multiple_of(every);
+        if let Some(every) = every("full_attention_interval") {
+            return if last_of(every) {
+                "full_attention"
+            } else {
+                "linear_attention"
+            }
+            .into();
+        }
+        if let Some(every) = every("sliding_window_pattern") {
+            return if last_of(every) {
+                "full_attention"
+            } else {
+                "sliding_attention"
+            }
+            .into();
+        }
+        String::new()
+    }
+
+    fn feed_forward(&self, layer: usize) -> &'static str {
+        let experts = [
+            "num_experts",
+            "n_routed_experts",
+            "num_local_experts",
+            "moe_num_experts",
+        ]
+        .iter()
+        .find_map(|key| self.number(key))
+        .unwrap_or(0);
+        let listed = |key: &str| {
+            let list = self.list(key)?;
+            Some(
+                list.iter()
+                    .any(|entry| entry.as_u64() == Some(layer as u64)),
+            )
+        };
+        let step = |key: &str| self.number(key).filter(|&step| step > 1);
+        let off_step =
+            |key: &str| step(key).is_some_and(|step| !(layer as u64 + 1).is_multiple_of(step));
+        let dense = experts == 0
+            || (layer as u64) < self.number("first_k_dense_replace").unwrap_or(0)
+            || listed("mlp_only_layers") == Some(true)
+            || listed("moe_layers").is_some_and(|moe| !moe)
+            || off_step("decoder_sparse_step")
+            || off_step("interleave_moe_layer_step")
+            || step("moe_layer_freq").is_some_and(|freq| !(layer as u64).is_multiple_of(freq))
+            || self
+                .list("moe_layer_freq")
+                .and_then(|list| list.get(layer)?.as_u64())
+                == Some(0);
+        if dense { "dense" } else { "moe" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(text: &str) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), text).unwrap();
+        ModelConfig::read(dir.path()).unwrap().layers
+    }
+
+    #[test]
+    fn layers_are_named_by_what_varies() {
+        assert_eq!(layers(r#"{"num_hidden_layers": 2}"#), ["dense", "dense"]);
+        assert_eq!(
+            layers(
+                r#"{"num_hidden_layers": 4, "n_routed_experts": 64, "first_k_dense_replace": 1,
+                    "kv_lora_rank": 512, "moe_layer_freq": 1}"#
+            ),
+            ["dense", "moe", "moe", "moe"]
+        );
+        assert_eq!(
+            layers(
+                r#"{"num_hidden_layers": 2, "num_experts": 0,
+                    "layer_types": ["sliding_attention", "full_attention"]}"#
+            ),
+            ["sliding_attention", "full_attention"]
+        );
+        assert_eq!(
+            layers(
+                r#"{"text_config": {"num_hidden_layers": 4, "num_experts": 8, "decoder_sparse_step": 2,
+                    "full_attention_interval": 4}}"#
+            ),
+            [
+                "linear_attention+dense",
+                "linear_attention+moe",
+                "linear_attention+dense",
+                "full_attention+moe"
+            ]
+        );
+        assert_eq!(
+            layers(r#"{"num_hidden_layers": 3, "compress_ratios": [0, 4, 128]}"#),
+            ["full_attention", "compressed_4", "compressed_128"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        for (text, why) in [
+            ("[]", "not a JSON object"),
+            ("{", "EOF"),
+            (r#"{"num_hidden_layers": 0}"#, "num_hidden_layers is 0"),
+            (r#"{"hidden_size": 8}"#, "no num_hidden_layers"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = ModelConfig::read(&path).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

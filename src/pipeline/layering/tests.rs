@@ -1,0 +1,72 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::synthetic::{Family, families, mixes, with_noise};
+
+/// Finds the layers of kernels given by name; a blind search knows no kernel.
+fn search(kernels: &[String], blind: bool) -> Result<Layering, NoLayers> {
+    let mut ids = HashMap::new();
+    let symbols: Vec<Symbol> = kernels
+        .iter()
+        .map(|kernel| {
+            let next = ids.len() as Symbol;
+            *ids.entry(kernel.as_str()).or_insert(next)
+        })
+        .collect();
+    let mixing: Vec<Symbol> = ids
+        .iter()
+        .filter(|(kernel, _)| mixes(kernel))
+        .map(|(_, &id)| id)
+        .collect();
+    find(&symbols, |symbol| !blind && mixing.contains(&symbol))
+}
+
+fn count(kernels: &[String], blind: bool) -> usize {
+    search(kernels, blind).map_or(0, |found| found.longest().len())
+}
+
+#[test]
+fn every_family_has_its_layers() {
+    for family in families() {
+        assert_eq!(
+            count(&family.kernels, false),
+            family.layers,
+            "{}",
+            family.name
+        );
+    }
+}
+
+#[test]
+fn most_families_need_no_kernel_to_be_known() {
+    // Where neighbours always differ, as dense and expert layers in turn do,
+    // only a known attention kernel tells a layer from half of one.
+    let needs_names = ["dense and moe in turn"];
+    for family in families() {
+        if needs_names.contains(&family.name) {
+            continue;
+        }
+        assert_eq!(
+            count(&family.kernels, true),
+            family.layers,
+            "{}",
+            family.name
+        );
+    }
+}
+
+fn any_family() -> impl Strategy<Value = Family> {
+    let families = families();
+    (0..families.len()).prop_map(move |at| families[at].clone())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn inserted_kernels_do_not_change_the_count(family in any_family(), seed: u64) {
+        let noisy = with_noise(&family, 0.03, seed);
+        prop_assert_eq!(count(&noisy, false), family.layers, "{}", family.name);
+    }
+}

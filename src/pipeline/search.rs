@@ -1,0 +1,179 @@
+//! The layers of each pass: which kernels are looked at, and how they are
+//! told apart.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::layering::{self, Layering, NoLayers, Symbol};
+use crate::trace::{CategoryColumn, GpuKind, KernelCategory, NameId, Trace};
+
+/// Layers this regular are not looked for in another way.
+const REGULAR: f64 = 0.7;
+
+/// The layers of one pass.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// GPU rows of each layer in order of start, copies and other streams
+    /// included.
+    pub layers: Vec<Vec<u32>>,
+    /// The kernels by which each layer was found, as symbols.
+    pub kernels: Vec<Vec<Symbol>>,
+    /// Layers in each run of layers, where there are several; a draft model's
+    /// layers are a run of their own.
+    pub runs: Vec<usize>,
+    /// GPU rows where each run begins, for splitting what holds two passes.
+    pub run_starts: Vec<u32>,
+}
+
+/// Finds layers, and remembers what it found for equal sequences.
+pub(super) struct Search<'t> {
+    trace: &'t Trace,
+    /// Symbol of each GPU row by name, grid and block.
+    by_shape: Vec<Symbol>,
+    /// Symbol of each GPU row by name.
+    by_name: Vec<Symbol>,
+    /// Whether a symbol of either kind mixes tokens.
+    mixes: Vec<bool>,
+    known: HashMap<Vec<Symbol>, Result<Layering, NoLayers>>,
+}
+
+impl<'t> Search<'t> {
+    pub fn new(trace: &'t Trace, categories: &CategoryColumn) -> Self {
+        let mut search = Self {
+            trace,
+            by_shape: Vec::with_capacity(trace.gpu.len()),
+            by_name: Vec::with_capacity(trace.gpu.len()),
+            mixes: Vec::new(),
+            known: HashMap::new(),
+        };
+        let mut shapes: HashMap<(NameId, [u32; 3], [u32; 3]), Symbol> = HashMap::new();
+        let mut names: HashMap<NameId, Symbol> = HashMap::new();
+        for row in 0..trace.gpu.len() {
+            let name = trace.gpu.name[row];
+            let mixes = matches!(
+                categories.of(name),
+                KernelCategory::Attention | KernelCategory::LinearAttention
+            );
+            let mut add = || {
+                search.mixes.push(mixes);
+                search.mixes.len() as Symbol - 1
+            };
+            let by_name = *names.entry(name).or_insert_with(&mut add);
+            let shape = (name, trace.gpu.grid[row], trace.gpu.block[row]);
+            let by_shape = *shapes.entry(shape).or_insert_with(&mut add);
+            search.by_name.push(by_name);
+            search.by_shape.push(by_shape);
+        }
+        search
+    }
+
+    /// The layers among some GPU rows, which are in order of start.
+    pub fn find(&mut self, rows: &[u32]) -> Result<Found, NoLayers> {
+        let kernels: Vec<u32> = rows
+            .iter()
+            .copied()
+            .filter(|&row| self.trace.gpu.kind[row as usize] == GpuKind::Kernel)
+            .collect();
+        let main = self.main_stream(&kernels);
+        let several = main.len() < kernels.len();
+        let mut best: Option<(Layering, &[u32])> = None;
+        let mut why = None;
+        let everywhere = several.then_some(kernels.as_slice());
+        for view in [Some(main.as_slice()), everywhere].into_iter().flatten() {
+            for shaped in [true, false] {
+                match self.layering(view, shaped) {
+                    Ok(found) if better(&found, best.as_ref().map(|best| &best.0)) => {
+                        best = Some((found, view));
+                    }
+                    Ok(_) => {}
+                    Err(reason) => why = why.or(Some(reason)),
+                }
+                if best
+                    .as_ref()
+                    .is_some_and(|best| best.0.quality() >= REGULAR)
+                {
+                    break;
+                }
+            }
+            if best.is_some() {
+                break;
+            }
+        }
+        match best {
+            Some((layering, view)) => Ok(self.found(&layering, view, rows)),
+            None => Err(why.unwrap_or(NoLayers::TooFew { kernels: 0 })),
+        }
+    }
+
+    /// The kernels of the stream that has most of them.
+    fn main_stream(&self, kernels: &[u32]) -> Vec<u32> {
+        let track = |row: u32| self.trace.gpu.track(row as usize);
+        let mut counts: HashMap<(u32, u32), usize> = HashMap::new();
+        for &row in kernels {
+            *counts.entry(track(row)).or_insert(0) += 1;
+        }
+        let main = counts
+            .into_iter()
+            .max_by_key(|&(track, count)| (count, track));
+        let on_main = |row: &&u32| main.is_some_and(|main| main.0 == track(**row));
+        kernels.iter().filter(on_main).copied().collect()
+    }
+
+    fn layering(&mut self, view: &[u32], shaped: bool) -> Result<Layering, NoLayers> {
+        let column = if shaped {
+            &self.by_shape
+        } else {
+            &self.by_name
+        };
+        let sequence: Vec<Symbol> = view.iter().map(|&row| column[row as usize]).collect();
+        if let Some(known) = self.known.get(&sequence) {
+            return known.clone();
+        }
+        let mixes = &self.mixes;
+        let found = layering::find(&sequence, |symbol| mixes[symbol as usize]);
+        self.known.insert(sequence, found.clone());
+        found
+    }
+
+    /// Gives every GPU row of the pass to the layer in whose time it starts.
+    fn found(&self, layering: &Layering, view: &[u32], rows: &[u32]) -> Found {
+        let start = |row: u32| self.trace.gpu.start_ns[row as usize];
+        let end = |row: u32| self.trace.gpu.end_ns(row as usize);
+        let ranges: &[Range<usize>] = layering.longest();
+        let starts: Vec<i64> = ranges
+            .iter()
+            .map(|range| start(view[range.start]))
+            .collect();
+        let last_end = ranges
+            .last()
+            .and_then(|range| view[range.clone()].iter().map(|&row| end(row)).max())
+            .unwrap_or(i64::MIN);
+        let mut layers = vec![Vec::new(); ranges.len()];
+        for &row in rows {
+            let at = start(row);
+            let layer = starts.partition_point(|&start| start <= at);
+            if layer > 0 && at < last_end {
+                layers[layer - 1].push(row);
+            }
+        }
+        let symbols = |range: &Range<usize>| {
+            let rows = view[range.clone()].iter();
+            rows.map(|&row| self.by_shape[row as usize]).collect()
+        };
+        Found {
+            layers,
+            kernels: ranges.iter().map(symbols).collect(),
+            runs: layering.runs.iter().map(Vec::len).collect(),
+            run_starts: layering
+                .runs
+                .iter()
+                .filter_map(|run| run.first())
+                .map(|range| view[range.start])
+                .collect(),
+        }
+    }
+}
+
+fn better(found: &Layering, best: Option<&Layering>) -> bool {
+    best.is_none_or(|best| found.quality() > best.quality() + 0.05)
+}
