@@ -15,11 +15,11 @@ struct Limits {
 
 /// For a stage with a good part of all kernel time.
 const MAIN: Limits = Limits {
-    kernels: 8,
-    overlap: 3,
-    fusion: 3,
-    shapes: 4,
-    bubbles: 4,
+    kernels: 6,
+    overlap: 2,
+    fusion: 2,
+    shapes: 3,
+    bubbles: 3,
 };
 /// For a stage with little of it.
 const MINOR: Limits = Limits {
@@ -30,8 +30,8 @@ const MINOR: Limits = Limits {
     bubbles: 2,
 };
 /// Part of all kernel time from which a stage is shown at length.
-const MAIN_PART: f64 = 0.2;
-const MOST_CLASSES: usize = 6;
+const MAIN_PART: f64 = 0.3;
+const MOST_CLASSES: usize = 5;
 const MOST_COLLECTIVES: usize = 3;
 /// Characters of a kernel name; templates go on for more than a thousand.
 const MOST_NAME: usize = 80;
