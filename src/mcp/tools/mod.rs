@@ -5,6 +5,7 @@ mod campaign;
 mod check_gap;
 mod profile;
 mod query_history;
+mod ncu_digest;
 mod run_benchmark;
 mod scope;
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<check_gap::CheckGap>(),
         Entry::of::<profile::Profile>(),
         Entry::of::<analyze_pipeline::AnalyzePipeline>(),
+        Entry::of::<ncu_digest::NcuDigest>(),
     ]
 }
 
