@@ -3,21 +3,20 @@
 //! `cargo bench --bench client_cost` starts a paced mock engine in a process
 //! of its own (256 streams, a 230-byte chunk every 10 ms each), lets both
 //! clients read it one after the other, and prints chunks per processor
-//! second of the client and their ratio. The Python client lives in
+//! second of the client and their ratio. Run it on a quiet machine: a client
+//! that is kept waiting finds several chunks in one read, and looks cheap. The Python client lives in
 //! `benches/client_cost.py`, which makes itself a virtual environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use sota_loop::bench::load::{Endpoint, Live, LoadRun, drive};
 use sota_loop::bench::workload::{Input, Prompt};
 use sota_loop::http::Base;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 const STREAMS: usize = 256;
 const CHUNKS: usize = 500;
@@ -171,46 +170,60 @@ fn mock() {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        println!("{}", listener.local_addr().expect("an address"));
-        std::io::stdout().flush().expect("the address is written");
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
-    });
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    println!("{}", listener.local_addr().expect("an address"));
+    std::io::stdout().flush().expect("the address is written");
+    let (ready, started) = mpsc::channel();
+    std::thread::spawn(move || pace(&started));
+    for stream in listener.incoming().flatten() {
+        let ready = ready.clone();
+        std::thread::spawn(move || begin(stream, &ready));
+    }
 }
 
-async fn serve(mut stream: TcpStream) {
+/// Reads the request, begins the answer and hands the connection to the pacer.
+fn begin(mut stream: TcpStream, ready: &mpsc::Sender<TcpStream>) {
     let _ = stream.set_nodelay(true);
-    let chunk = chunk();
-    while read_request(&mut stream).await {
-        let arrived = Instant::now();
-        let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        if stream.write_all(head).await.is_err() {
-            return;
-        }
-        for number in 1..=CHUNKS {
-            tokio::time::sleep_until((arrived + GAP * number as u32).into()).await;
-            if stream.write_all(&chunk).await.is_err() {
-                return;
-            }
-        }
-        let end = frame(&format!(
-            "data: {{\"choices\":[{{\"index\":0,\"text\":\"\",\"finish_reason\":\"length\"}}],\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{CHUNKS}}}}}\n\ndata: [DONE]\n\n"
-        ));
-        if stream
-            .write_all(&[&end[..], b"0\r\n\r\n"].concat())
-            .await
-            .is_err()
-        {
-            return;
+    let mut seen = Vec::new();
+    let mut piece = [0; 4096];
+    // Both clients' bodies are small and end the request with a brace.
+    while !seen.ends_with(b"}") {
+        match stream.read(&mut piece) {
+            Ok(count) if count > 0 => seen.extend_from_slice(&piece[..count]),
+            _ => return,
         }
     }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    if stream.write_all(head.as_bytes()).is_ok() {
+        let _ = ready.send(stream);
+    }
+}
+
+/// Writes to each stream every 10 ms, the streams evenly staggered in the
+/// gap, as the front end of an engine writes one stream after the other.
+fn pace(started: &mpsc::Receiver<TcpStream>) {
+    let chunk = chunk();
+    loop {
+        let streams: Vec<TcpStream> = started.iter().take(STREAMS).collect();
+        let start = Instant::now() + GAP;
+        for turn in 0..CHUNKS * STREAMS {
+            let due = start + GAP / STREAMS as u32 * turn as u32;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let _ = (&streams[turn % STREAMS]).write_all(&chunk);
+        }
+        for mut stream in streams {
+            let _ = stream.write_all(&end());
+        }
+    }
+}
+
+fn end() -> Vec<u8> {
+    let usage = format!("{{\"prompt_tokens\":3,\"completion_tokens\":{CHUNKS}}}");
+    let mut end = frame(&format!(
+        "data: {{\"choices\":[{{\"index\":0,\"text\":\"\",\"finish_reason\":\"length\"}}],\"usage\":{usage}}}\n\ndata: [DONE]\n\n"
+    ));
+    end.extend_from_slice(b"0\r\n\r\n");
+    end
 }
 
 /// One event, padded to its size, in the form that vLLM gives it.
@@ -223,19 +236,4 @@ fn chunk() -> Vec<u8> {
 
 fn frame(event: &str) -> Vec<u8> {
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
-}
-
-async fn read_request(stream: &mut TcpStream) -> bool {
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"]}") && !seen.ends_with(b"}\n") {
-        match stream.read_buf(&mut seen).await {
-            Ok(count) if count > 0 => {}
-            _ => return false,
-        }
-        // Both clients send small bodies that end the request.
-        if seen.ends_with(b"}") {
-            return true;
-        }
-    }
-    true
 }

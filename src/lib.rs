@@ -15,6 +15,7 @@ pub mod http;
 pub mod job;
 pub mod launch;
 pub mod mcp;
+pub mod ncu;
 pub mod nearest;
 pub mod own_binary;
 pub mod pipeline;

@@ -454,6 +454,91 @@ fn a_taken_port_is_named() {
     server.stop();
 }
 
+#[test]
+fn a_profile_of_the_running_engine_is_a_trace_of_its_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = fast(Dialect::Sglang);
+    config.profile.layers = 4;
+    let (server, log) = started(config);
+    let start = json!({"output_dir": dir.path(), "num_steps": "5", "activities": ["CPU", "GPU"]});
+    let reply = post(server.address(), "/start_profile", &start);
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (200, "Start profiling.\n")
+    );
+    assert_eq!(post(server.address(), "/start_profile", &start).status, 400);
+    post(server.address(), "/v1/completions", &completion(300, 20));
+    let reply = http(server.address(), "POST", "/stop_profile", "").unwrap();
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        http(server.address(), "POST", "/stop_profile", "")
+            .unwrap()
+            .status,
+        400
+    );
+    let path = std::fs::read_dir(dir.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert!(
+        path.to_str().unwrap().ends_with("-TP-0.trace.json.gz"),
+        "{}",
+        path.display()
+    );
+    let file = flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap());
+    let trace: Value = serde_json::from_reader(file).unwrap();
+    let steps: Vec<&str> = trace["traceEvents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["cat"] == "user_annotation")
+        .map(|event| event["name"].as_str().unwrap())
+        .collect();
+    let decode = "step[DECODE bs=1]";
+    assert_eq!(
+        steps,
+        ["step[EXTEND bs=1 toks=300]", decode, decode, decode, decode]
+    );
+    assert!(log.text().contains("Profiling done. Traces are saved to: "));
+    server.stop();
+
+    // vLLM has the routes only where a folder is configured.
+    let (server, _) = started(fast(Dialect::Vllm));
+    assert_eq!(
+        http(server.address(), "POST", "/start_profile", "")
+            .unwrap()
+            .status,
+        404
+    );
+    server.stop();
+    let mut config = fast(Dialect::Vllm);
+    config.profile.profiler_config =
+        Some(json!({"profiler": "torch", "torch_profiler_dir": dir.path().join("v")}).to_string());
+    let (server, _) = started(config);
+    assert_eq!(
+        http(server.address(), "POST", "/start_profile", "")
+            .unwrap()
+            .status,
+        200
+    );
+    post(server.address(), "/v1/completions", &completion(10, 3));
+    assert_eq!(
+        http(server.address(), "POST", "/stop_profile", "")
+            .unwrap()
+            .status,
+        200
+    );
+    let written = std::fs::read_dir(dir.path().join("v"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    assert!(written.file_name().to_str().unwrap().starts_with("rank0."));
+    server.stop();
+}
+
 struct Process {
     child: Child,
     log: BufReader<std::process::ChildStderr>,

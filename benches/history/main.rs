@@ -5,6 +5,7 @@
 
 mod corpus;
 mod random;
+mod repository;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use sota_loop::history::{Places, QueryRequest, query_in};
 
 const BYTES: usize = 25 << 20;
 const QUESTIONS: usize = 500;
+const COMMITS: usize = 50_000;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -40,6 +42,50 @@ fn main() {
         index as f64 / text as f64
     );
     known_items(&places, &root, &known);
+    families(&places, &root);
+    commits(&places, &folder.path().join("sglang"));
+}
+
+/// Real model ids against the families of the corpus.
+fn families(places: &Places, root: &Path) {
+    let table = include_str!("../../tests/fixtures/history/model-families.tsv");
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let (mut asked, mut right) = (0, 0);
+    for row in rows {
+        let mut cells = row.split('\t');
+        let (Some(model), Some(wanted)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        let request = QueryRequest {
+            model: Some(model.to_owned()),
+            roots: vec![root.to_path_buf()],
+            ..QueryRequest::default()
+        };
+        let record = query_in(places, &request).expect("an answer");
+        let family = record.family.unwrap_or_else(|| "-".to_owned());
+        asked += 1;
+        right += usize::from(family == wanted);
+        if family != wanted {
+            println!("  {model}: {family}, not {wanted}");
+        }
+    }
+    println!(
+        "model to family: {:.1}% of {asked} ids",
+        100.0 * right as f64 / asked as f64
+    );
+}
+
+/// A long git history, mined cold, again, and after one more commit.
+fn commits(places: &Places, root: &Path) {
+    repository::write(root, COMMITS);
+    let (cold, _) = ask(places, root, "fuse norm rope kernel");
+    let (again, _) = ask(places, root, "fuse norm rope kernel");
+    repository::add_commit(root);
+    let (added, answer) = ask(places, root, "newest");
+    assert_eq!(answer.first().and_then(|(_, pr)| *pr), Some(99999));
+    println!(
+        "{COMMITS} commits: {cold:.2?} cold, {again:.2?} again, {added:.2?} with one new commit"
+    );
 }
 
 fn known_items(places: &Places, root: &Path, known: &[Known]) {
@@ -61,6 +107,7 @@ fn known_items(places: &Places, root: &Path, known: &[Known]) {
         }),
     ];
     let mut times = Vec::new();
+    let before = processor_time();
     for (name, make) in kinds {
         let mut random = Random(99);
         let (mut asked, mut first, mut five) = (0, 0, 0);
@@ -88,6 +135,11 @@ fn known_items(places: &Places, root: &Path, known: &[Known]) {
             percent(five)
         );
     }
+    let busy = processor_time() - before;
+    println!(
+        "processor time of a warm query: {:.2?} on average",
+        busy / u32::try_from(times.len()).unwrap_or(1)
+    );
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
@@ -153,6 +205,16 @@ fn mistyped(random: &mut Random, title: &str, errors: usize) -> String {
     }
     random.shuffle(&mut words);
     words.join(" ")
+}
+
+/// User and system time of this process: wall time on a busy machine says more
+/// about the neighbours.
+fn processor_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("this process's usage");
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(micros.unsigned_abs())
 }
 
 fn folder_size(path: &Path) -> u64 {

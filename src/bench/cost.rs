@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::candidate::Candidate;
+use super::lineup::Lineup;
 use super::plan::Plan;
 use super::server::engine_of;
 use super::session;
@@ -27,9 +28,10 @@ pub struct Cost {
 const TYPICAL_INPUT_TPS: f64 = 30_000.0;
 const TYPICAL_OUTPUT_TPS: f64 = 4_000.0;
 
-/// The cost of a plan with these candidates, grouped by framework.
-pub fn estimate(plan: &Plan, candidates: &[Candidate], groups: &[Vec<usize>], rows: &Path) -> Cost {
-    let cells = plan.scenarios().len() * plan.load_points().len();
+/// The cost of a plan, by what `rows` tells of earlier jobs.
+pub fn estimate(plan: &Plan, lineup: &Lineup, rows: &Path) -> Cost {
+    let (candidates, groups) = (&lineup.candidates, &lineup.groups);
+    let cells = lineup.cells.len();
     let arms: Vec<usize> = groups
         .iter()
         .filter_map(|group| group.first().copied())

@@ -47,8 +47,8 @@ impl RunFailure {
                 Self::diagnosed(&found, &format!("the server ended with {ended} {when}"))
             }
             None => Self::failed(format!(
-                "the server ended with {ended} {when}; last log line: {}",
-                last_line(&text).unwrap_or("(none)")
+                "the server ended with {ended} {when}; its log says: {}",
+                telling_line(&text).unwrap_or("(nothing)")
             )),
         }
     }
@@ -62,8 +62,8 @@ impl RunFailure {
             None => Self::of(
                 RowStatus::Timeout,
                 format!(
-                    "{lead}; last log line: {}",
-                    last_line(&text).unwrap_or("(none)")
+                    "{lead}; its log says: {}",
+                    telling_line(&text).unwrap_or("(nothing)")
                 ),
             ),
         }
@@ -104,8 +104,20 @@ fn log_end(log: &Path) -> String {
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
-fn last_line(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty())
+/// The last line that speaks of an error among the last fifty, else the last.
+fn telling_line(text: &str) -> Option<&str> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.next_back()?;
+    let speaks = |line: &&str| {
+        let line = line.to_lowercase();
+        ["error", "exception", "fatal"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    if speaks(&last) {
+        return Some(last);
+    }
+    Some(lines.rev().take(50).find(speaks).unwrap_or(last))
 }
 
 #[cfg(test)]
@@ -143,13 +155,25 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_log_gives_its_last_line() {
+    fn a_log_without_an_error_gives_its_last_line() {
         let (_dir, path) = log("one\ntwo\n\n");
         let failure = RunFailure::never_ready(3, &path);
         assert_eq!(failure.status, RowStatus::Timeout);
         assert_eq!(
             failure.reason,
-            "the server was not ready within 3 s; last log line: two"
+            "the server was not ready within 3 s; its log says: two"
+        );
+    }
+
+    #[test]
+    fn a_line_that_speaks_of_an_error_is_worth_more_than_the_last() {
+        let text = "start\nerror: the argument '--x' is given twice\n\nFor more information, try '--help'.\n";
+        let (_dir, path) = log(text);
+        let failure = RunFailure::died(&ended(2), "before it was ready", &path);
+        assert!(
+            failure
+                .reason
+                .ends_with("error: the argument '--x' is given twice")
         );
     }
 }

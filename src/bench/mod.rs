@@ -8,6 +8,7 @@ mod candidate;
 mod cost;
 mod error;
 mod failure;
+mod lineup;
 pub mod load;
 mod measure;
 pub mod metrics;

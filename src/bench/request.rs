@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::BenchError;
-use super::candidate::{Candidate, candidates};
 use super::cost::{Cost, estimate};
+use super::lineup::Lineup;
 use super::plan::{self, Plan};
 use super::prompts::Prompts;
-use super::server::{ServerSpec, argv, engine_of, load_endpoint};
+use super::server::{ServerSpec, argv, engine_of};
 use crate::engine::check_parallelism;
 use crate::job::{self, Submission};
 use crate::{launch, sha256};
@@ -111,29 +111,26 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     let plan = &payload.plan;
     launch::resolve(&plan.hardware.gpu_ids)?;
     Prompts::of(plan)?;
-    // The plan's own check has refused any other endpoint.
-    let _ = load_endpoint(plan);
-    let mut all: Vec<Candidate> = Vec::new();
-    let mut groups = Vec::new();
-    for (name, framework) in plan.enabled() {
+    let lineup = Lineup::of(plan);
+    for candidate in &lineup.candidates {
+        let name = &candidate.framework;
+        let framework = plan
+            .frameworks
+            .get(name)
+            .ok_or_else(|| BenchError::NoSuchFramework(name.clone()))?;
         let engine = engine_of(name, framework)?;
-        let found = candidates(plan, name, framework).list;
-        for candidate in &found {
-            check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
-            let spec = ServerSpec {
-                plan,
-                framework,
-                engine,
-                candidate,
-                log: PathBuf::new(),
-            };
-            argv(&spec, 0)?;
-        }
-        groups.push((all.len()..all.len() + found.len()).collect::<Vec<_>>());
-        all.extend(found);
+        check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
+        let spec = ServerSpec {
+            plan,
+            framework,
+            engine,
+            candidate,
+            log: PathBuf::new(),
+        };
+        argv(&spec, 0)?;
     }
     crate::disk::create_dir(&payload.output_dir)?;
-    Ok(estimate(plan, &all, &groups, &payload.rows_path()))
+    Ok(estimate(plan, &lineup, &payload.rows_path()))
 }
 
 /// Reads a plan from a path or from a JSON value that holds it.

@@ -1,14 +1,14 @@
 //! The work of a benchmark job: search, then interleaved repeats of the winners.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::candidate::{Candidate, candidates};
 use super::failure::RunFailure;
+use super::lineup::Lineup;
 use super::measure::{Measured, RunSpec, measure};
-use super::plan::{LoadPoint, Plan, Relaunch, Scenario};
+use super::plan::{Plan, Relaunch};
 use super::prompts::Prompts;
 use super::ranking::{Standing, standings};
 use super::request::BenchPayload;
@@ -41,10 +41,7 @@ pub async fn run(payload: BenchPayload, job: JobHandle) -> Outcome {
 struct Runner {
     payload: BenchPayload,
     job: JobHandle,
-    candidates: Vec<Candidate>,
-    /// Indices of each framework's candidates.
-    groups: Vec<Vec<usize>>,
-    cells: Vec<(Scenario, usize, LoadPoint)>,
+    lineup: Lineup,
     prompts: Prompts,
     writer: RowWriter,
     rows: Vec<Row>,
@@ -78,46 +75,20 @@ impl From<BenchError> for Halt {
 impl Runner {
     fn new(payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
         let plan = &payload.plan;
-        let mut list = Vec::new();
-        let mut groups = Vec::new();
-        let mut warnings = Vec::new();
-        for (name, framework) in plan.enabled() {
-            let found = candidates(plan, name, framework);
-            if found.left_out > 0 {
-                warnings.push(format!(
-                    "{name}: {} combinations of the search space are left out by max_candidates_per_framework",
-                    found.left_out
-                ));
-            }
-            groups.push((list.len()..list.len() + found.list.len()).collect());
-            list.extend(found.list);
-        }
-        let loads = plan.load_points();
-        let cells = plan
-            .scenarios()
-            .into_iter()
-            .flat_map(|scenario| {
-                loads
-                    .iter()
-                    .enumerate()
-                    .map(move |(index, load)| (scenario.clone(), index, *load))
-            })
-            .collect();
+        let mut lineup = Lineup::of(plan);
         rows_file::mend(&payload.rows_path())?;
         let rows = rows_file::of_job(&payload.rows_path(), job.id())?;
         let max_wall = plan.search.max_wall_s;
         Ok(Self {
             prompts: Prompts::of(plan)?,
             writer: RowWriter::new(&payload, job.id()),
-            candidates: list,
-            groups,
-            cells,
+            warnings: std::mem::take(&mut lineup.warnings),
+            lineup,
             rows: if plan.search.resume { rows } else { Vec::new() },
             deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             started: Instant::now(),
             launches: 0,
             worked: 0,
-            warnings,
             payload,
             job,
         })
@@ -131,17 +102,15 @@ impl Runner {
         let Some(_gpus) = self.take_gpus().await? else {
             return Ok(None);
         };
-        let search = session::search(&self.groups);
-        let arms_at_most = self.groups.len() * self.cells.len().max(1);
+        let search = session::search(&self.lineup.groups);
         let repeats = self.plan().search.repeats;
-        self.plan_progress(search.len() + self.groups.len() * repeats as usize);
+        self.plan_progress(search.len() + self.lineup.groups.len() * repeats as usize);
         if self.halted(search).await? {
             return Ok(None);
         }
-        let arms = self.winners();
-        debug_assert!(arms.len() <= arms_at_most);
+        let arms = self.lineup.winners(&self.rows);
         let measured = session::interleaved(&arms, repeats);
-        self.plan_progress(session::search(&self.groups).len() + measured.len());
+        self.plan_progress(session::search(&self.lineup.groups).len() + measured.len());
         if self.halted(measured).await? {
             return Ok(None);
         }
@@ -201,7 +170,7 @@ impl Runner {
     }
 
     fn plan_progress(&self, sessions: usize) {
-        let total = (sessions * self.cells.len()) as f64;
+        let total = (sessions * self.lineup.cells.len()) as f64;
         self.job.update(|status| status.progress.total = total);
     }
 
@@ -227,7 +196,7 @@ impl Runner {
     }
 
     async fn session(&mut self, session: &Session, kept: &mut Option<Kept>) -> Result<(), Halt> {
-        for index in 0..self.cells.len() {
+        for index in 0..self.lineup.cells.len() {
             if self.job.is_cancelled() {
                 return Err(Halt::Cancelled);
             }
@@ -265,8 +234,7 @@ impl Runner {
                 Err(failure) if failure.cancelled => return Err(Halt::Cancelled),
                 Err(failure) => {
                     // Every other scenario would meet the same launch.
-                    let rest = self.fail_rest(session, index + 1, &failure)?;
-                    debug_assert!(rest <= self.cells.len());
+                    self.fail_rest(session, index + 1, &failure)?;
                     return Ok(self.writer.failed(cell, &failure));
                 }
             },
@@ -289,21 +257,19 @@ impl Runner {
         session: &Session,
         from: usize,
         failure: &RunFailure,
-    ) -> Result<usize, Halt> {
-        let mut count = 0;
-        for index in from..self.cells.len() {
+    ) -> Result<(), Halt> {
+        for index in from..self.lineup.cells.len() {
             let cell = self.cell(session, index)?;
             if !self.is_done(&cell) {
                 let row = self.writer.failed(&cell, failure);
                 self.record(row)?;
-                count += 1;
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     async fn launch(&mut self, session: &Session) -> Result<Kept, RunFailure> {
-        let candidate = &self.candidates[session.candidate];
+        let candidate = &self.lineup.candidates[session.candidate];
         self.launches += 1;
         let launch = self.launches;
         let framework = self
@@ -313,8 +279,11 @@ impl Runner {
             .ok_or_else(|| RunFailure::failed("the framework left the plan"))?;
         let engine = engine_of(&candidate.framework, framework)
             .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let log = self.run_dir(session).join(format!("server-{launch}.log"));
-        crate::disk::create_dir(&self.run_dir(session))
+        let log = self
+            .lineup
+            .session_dir(self.job.dir(), session)
+            .join(format!("server-{launch}.log"));
+        crate::disk::create_dir(&self.lineup.session_dir(self.job.dir(), session))
             .map_err(|error| RunFailure::failed(error.to_string()))?;
         let spec = ServerSpec {
             plan: self.plan(),
@@ -337,8 +306,8 @@ impl Runner {
         index: usize,
         up: &Kept,
     ) -> Result<Measured, RunFailure> {
-        let (scenario, load_index, load) = &self.cells[index];
-        let candidate = &self.candidates[session.candidate];
+        let (scenario, load_index, load) = &self.lineup.cells[index];
+        let candidate = &self.lineup.candidates[session.candidate];
         let spec = RunSpec {
             plan: self.plan(),
             prompts: &self.prompts,
@@ -357,7 +326,7 @@ impl Runner {
                     Phase::Measure => format!("repeat {}", session.repeat),
                 }
             ),
-            raw: self.raw_path(session, index),
+            raw: self.lineup.raw_path(self.job.dir(), session, index),
         };
         measure(&up.server, &spec, &self.job).await
     }
@@ -371,7 +340,7 @@ impl Runner {
         };
         let log = server.log.display().to_string();
         let ended = server.stop().await;
-        let name = &self.candidates[candidate];
+        let name = &self.lineup.candidates[candidate];
         if ended.killed {
             self.warnings.push(format!(
                 "{} {}: the server ignored SIGTERM for {} s and was killed ({log})",
@@ -385,13 +354,13 @@ impl Runner {
     }
 
     fn cell(&self, session: &Session, index: usize) -> Result<Cell, BenchError> {
-        let (scenario, load_index, load) = &self.cells[index];
+        let (scenario, load_index, load) = &self.lineup.cells[index];
         self.writer.cell(
-            &self.candidates[session.candidate],
+            &self.lineup.candidates[session.candidate],
             session,
             scenario,
             (*load_index, *load),
-            self.raw_path(session, index),
+            self.lineup.raw_path(self.job.dir(), session, index),
         )
     }
 
@@ -449,73 +418,6 @@ impl Runner {
             let left = (status.progress.total - status.progress.done).max(0.0);
             status.progress.eta_s = (worked > 0).then_some(left * pace);
         });
-    }
-
-    /// Winners of each framework over all scenarios and loads, in plan order.
-    fn winners(&self) -> Vec<usize> {
-        let mut arms = Vec::new();
-        for group in &self.groups {
-            if let [only] = group[..] {
-                arms.push(only);
-                continue;
-            }
-            let ids: Vec<&Candidate> = group.iter().map(|index| &self.candidates[*index]).collect();
-            for cell in standings(&self.rows) {
-                let best = cell.iter().find(|standing| {
-                    standing.ok > 0
-                        && ids.iter().any(|c| {
-                            c.framework == standing.framework && c.id == standing.candidate_id
-                        })
-                });
-                let index = best.and_then(|best| {
-                    group
-                        .iter()
-                        .copied()
-                        .find(|index| self.candidates[*index].id == best.candidate_id)
-                });
-                if let Some(index) = index
-                    && !arms.contains(&index)
-                {
-                    arms.push(index);
-                }
-            }
-        }
-        arms
-    }
-
-    fn run_dir(&self, session: &Session) -> PathBuf {
-        let candidate = &self.candidates[session.candidate];
-        let plain = |text: &str| -> String {
-            text.chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() || "-_.=".contains(c) {
-                        c
-                    } else {
-                        '_'
-                    }
-                })
-                .take(80)
-                .collect()
-        };
-        let phase = match session.phase {
-            Phase::Search => "search".to_owned(),
-            Phase::Measure => format!("repeat-{}", session.repeat),
-        };
-        self.job
-            .dir()
-            .join("runs")
-            .join(format!(
-                "{}-{}",
-                plain(&candidate.framework),
-                plain(&candidate.id)
-            ))
-            .join(phase)
-    }
-
-    fn raw_path(&self, session: &Session, index: usize) -> PathBuf {
-        let (scenario, load_index, _) = &self.cells[index];
-        self.run_dir(session)
-            .join(format!("{}-{load_index}.jsonl.zst", scenario.name))
     }
 
     fn write_summary(&self) -> Result<(), BenchError> {

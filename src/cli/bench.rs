@@ -1,6 +1,6 @@
 //! `sota-loop bench`: a benchmark in the foreground, with its job behind it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -69,7 +69,7 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     }
 }
 
-fn start(path: &PathBuf, args: &BenchArgs, output: &Output) -> Result<Option<JobFolder>, Fault> {
+fn start(path: &Path, args: &BenchArgs, output: &Output) -> Result<Option<JobFolder>, Fault> {
     let workspace = std::env::current_dir().map_err(|error| {
         Fault::new(
             FaultCode::WorkspaceRequired,

@@ -17,6 +17,7 @@ mod pipeline;
 mod serve;
 mod sim;
 mod supervise;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
     Serve(serve::ServeArgs),
@@ -89,6 +91,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),
         Command::Serve(args) => serve::run(args),

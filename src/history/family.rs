@@ -103,7 +103,7 @@ impl Signs {
         let parts = path.iter().rev().take(4).map(|part| part.to_string_lossy());
         let named = parts
             .map(|part| names.read(part.rsplit("--").next().unwrap_or(&part), Sort::Model))
-            .find(|lineage| is_known(lineage));
+            .find(is_known);
         Self(named.into_iter().map(|lineage| (lineage, 0.0)).collect())
     }
 
@@ -119,7 +119,7 @@ impl Signs {
         );
         let named = parts
             .map(|part| names.read(&part, Sort::File))
-            .find(|lineage| is_known(lineage));
+            .find(is_known);
         Self(named.into_iter().map(|lineage| (lineage, 0.0)).collect())
     }
 

@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::error::HistoryError;
+use super::spelling::{
+    is_date, is_size, is_suffix, normal, renamed, split_digits, uncamel, version,
+};
 
 const TABLE: &str = include_str!("../../references/model-families.toml");
 
@@ -62,15 +65,15 @@ pub struct Names {
     /// First words of a line with its name, longest first.
     lines: Vec<(String, String)>,
     precedence: Vec<String>,
-    kin: HashMap<String, String>,
+    pub(super) kin: HashMap<String, String>,
     rename: Vec<(String, String)>,
     rename_files: Vec<(String, String)>,
     rename_architectures: Vec<(String, String)>,
-    siblings: Vec<(String, Vec<String>)>,
+    pub(super) siblings: Vec<(String, Vec<String>)>,
     strong: HashMap<String, String>,
     weak: HashMap<String, String>,
-    groups: Vec<Vec<String>>,
-    series: HashSet<String>,
+    pub(super) groups: Vec<Vec<String>>,
+    pub(super) series: HashSet<String>,
     noise: HashSet<String>,
     checkouts: BTreeMap<String, Vec<String>>,
     model_folders: HashSet<String>,
@@ -297,200 +300,6 @@ impl Names {
         let tags: String = lineage.strong.iter().map(|tag| format!("-{tag}")).collect();
         Some(format!("{}{version}{tags}", lineage.line))
     }
-
-    /// How well a folder fits a model, 0 to 1; 0.5 and more is a fit.
-    pub fn fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
-        if model.line.is_empty() || folder.line.is_empty() {
-            return 0.0;
-        }
-        let kin = self.kin.get(&model.line) == Some(&folder.line);
-        if model.line != folder.line && !kin {
-            return 0.0;
-        }
-        let mut score = 0.55 + self.version_fit(model, folder);
-        if kin {
-            score -= 0.15;
-        }
-        score += self.strong_fit(model, folder);
-        let matched = folder.weak.intersection(&model.weak).count();
-        score += 0.10 * matched as f64;
-        score -= 0.25 * (folder.weak.len() - matched) as f64;
-        score -= 0.03 * (model.weak.len() - matched) as f64;
-        score += self.words_fit(model, folder);
-        score.clamp(0.0, 0.99)
-    }
-
-    fn words_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
-        let fit = |word: &String| {
-            let weight = if self.series.contains(word) {
-                0.10
-            } else {
-                0.04
-            };
-            if model.words.contains(word) {
-                weight
-            } else {
-                -weight
-            }
-        };
-        folder.words.iter().map(fit).sum::<f64>().max(-0.2)
-    }
-
-    fn version_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
-        match (model.versions.is_empty(), folder.versions.is_empty()) {
-            (true, true) => return 0.35,
-            (true, false) => return -0.08,
-            (false, true) => return 0.25,
-            (false, false) => {}
-        }
-        if !model.versions.is_disjoint(&folder.versions) {
-            return 0.40;
-        }
-        let related = self.siblings.iter().any(|(line, versions)| {
-            let has = |lineage: &Lineage| lineage.versions.iter().any(|v| versions.contains(v));
-            *line == model.line && has(model) && has(folder)
-        });
-        let major = |lineage: &Lineage| -> BTreeSet<char> {
-            lineage
-                .versions
-                .iter()
-                .filter_map(|v| v.chars().next())
-                .collect()
-        };
-        match (related, major(model).is_disjoint(&major(folder))) {
-            // Nearer versions of one implementation first.
-            (true, false) => 0.20,
-            (true, true) => 0.02,
-            (false, false) => -0.15,
-            (false, true) => -0.40,
-        }
-    }
-
-    fn strong_fit(&self, model: &Lineage, folder: &Lineage) -> f64 {
-        let group = |tag: &String| self.groups.iter().find(|group| group.contains(tag));
-        let covered = |tag: &String, by: &BTreeSet<String>| {
-            group(tag).is_some_and(|group| by.iter().any(|other| group.contains(other)))
-        };
-        // A folder with several tags is for each of them.
-        let mut score: f64 = if folder.strong.iter().any(|tag| model.strong.contains(tag)) {
-            0.15
-        } else if folder.strong.iter().all(|tag| covered(tag, &model.strong)) {
-            0.0
-        } else {
-            -0.50
-        };
-        for tag in model.strong.difference(&folder.strong) {
-            score -= if covered(tag, &folder.strong) {
-                0.10
-            } else {
-                0.30
-            };
-        }
-        score
-    }
-}
-
-/// Lower case, `-` between words, `.` only between digits.
-fn normal(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let chars: Vec<char> = lower.chars().collect();
-    let digit = |at: Option<usize>| {
-        at.and_then(|at| chars.get(at))
-            .is_some_and(char::is_ascii_digit)
-    };
-    let mut out = String::with_capacity(lower.len());
-    for (at, &c) in chars.iter().enumerate() {
-        let inside = digit(at.checked_sub(1)) && digit(Some(at + 1));
-        match c {
-            'a'..='z' | '0'..='9' => out.push(c),
-            '.' | '_' if inside => out.push('.'),
-            _ => out.push('-'),
-        }
-    }
-    out.trim_matches('-').to_owned()
-}
-
-fn uncamel(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 8);
-    let mut before = ' ';
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
-            out.push('-');
-        }
-        out.push(c);
-        before = c;
-    }
-    out
-}
-
-/// The text with the longest rule that stands in it on word boundaries replaced.
-fn renamed(rules: &[(String, String)], text: &str) -> Option<String> {
-    rules.iter().find_map(|(from, to)| {
-        text.match_indices(from.as_str()).find_map(|(at, _)| {
-            let end = at + from.len();
-            let begins = at == 0 || text[..at].ends_with('-');
-            let ends = end == text.len() || text[end..].starts_with('-');
-            (begins && ends).then(|| format!("{}{to}{}", &text[..at], &text[end..]))
-        })
-    })
-}
-
-/// What may follow a line's name in one word: nothing, a version, `moe`, `vl`.
-fn is_suffix(rest: &str) -> bool {
-    rest.is_empty()
-        || rest.starts_with(|c: char| c.is_ascii_digit())
-        || (rest.len() <= 4 && rest.chars().any(|c| c.is_ascii_digit()))
-        || ["moe", "vl", "v", "text", "mm", "asr", "ocr"].contains(&rest)
-}
-
-/// `7b`, `0.6b`, `a22b`, `8x7b`, `16e`, `128k`, `1t`.
-fn is_size(word: &str) -> bool {
-    let body = word.strip_prefix(['a', 'e']).unwrap_or(word);
-    let Some(number) = body.strip_suffix(['b', 'm', 't', 'k', 'e']) else {
-        return false;
-    };
-    !number.is_empty()
-        && number
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'x'))
-}
-
-/// `2507`, `0324`, `20250805`: four digits and more are no version.
-fn is_date(word: &str) -> bool {
-    word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// The digits of `3`, `2.5`, `v3.1`, `k2`, `4.5v`, and the letters after them.
-fn version(word: &str) -> Option<(String, &str)> {
-    let body = match word.strip_prefix(['v', 'k', 'm', 'r', 's']) {
-        Some(body) if body.starts_with(|c: char| c.is_ascii_digit()) => body,
-        _ => word,
-    };
-    let end = body
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(body.len());
-    let (number, letters) = body.split_at(end);
-    if number.is_empty()
-        || letters.len() > 3
-        || letters.contains(|c: char| !c.is_ascii_alphabetic())
-    {
-        return None;
-    }
-    let short = number.strip_suffix(".0").unwrap_or(number);
-    let digits: String = short.chars().filter(char::is_ascii_digit).collect();
-    // `01` is 1, but `0.3` stays apart from 3.
-    let digits = if short.contains('.') {
-        &digits
-    } else {
-        digits.trim_start_matches('0')
-    };
-    (digits.len() <= 3 && !digits.is_empty()).then(|| (digits.to_owned(), letters))
-}
-
-/// `vl2` as `vl` and `2`.
-fn split_digits(word: &str) -> Option<(&str, &str)> {
-    let at = word.find(|c: char| c.is_ascii_digit())?;
-    (at > 0).then(|| word.split_at(at))
 }
 
 #[cfg(test)]

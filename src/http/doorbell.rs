@@ -10,8 +10,8 @@ use futures_util::task::AtomicWaker;
 ///
 /// hyper's driver and its body wake each other's task over every chunk. Here
 /// both are one task, which polls the driver again anyway, so such a wake
-/// would only schedule a poll that finds nothing: a third of the work of a
-/// chunk. The bell rings through only when the task has gone to sleep.
+/// would only schedule a poll that finds nothing. The bell rings through only
+/// when the task has gone to sleep.
 #[derive(Debug)]
 pub(super) struct Doorbell {
     state: Arc<State>,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::task::JoinHandle;
 
 use super::Exit;
 use super::config::SimConfig;
@@ -38,6 +39,7 @@ pub struct App {
     streams: RefCell<HashMap<u64, Rc<RefCell<Inbox>>>>,
     accepted: Cell<u64>,
     generated: Cell<u64>,
+    profile: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// What a planned fault does to a request that just came.
@@ -68,6 +70,7 @@ impl App {
             streams: RefCell::default(),
             accepted: Cell::new(0),
             generated: Cell::new(0),
+            profile: RefCell::default(),
         }
     }
 
@@ -182,7 +185,26 @@ impl App {
         stats.clone()
     }
 
-    fn command(&self, command: Command) {
+    /// Whether a trace is being recorded or written.
+    pub fn is_profiling(&self) -> bool {
+        let profile = self.profile.borrow();
+        profile
+            .as_ref()
+            .is_some_and(|writing| !writing.is_finished())
+    }
+
+    /// Keeps the task that will write a trace.
+    pub fn set_profile(&self, writing: JoinHandle<()>) {
+        self.profile.replace(Some(writing));
+    }
+
+    /// The task that writes a trace, if one was started.
+    pub fn take_profile(&self) -> Option<JoinHandle<()>> {
+        self.profile.take()
+    }
+
+    /// Tells the engine something.
+    pub fn command(&self, command: Command) {
         // The engine's thread ends only with the server.
         let _ = self.commands.send(command);
     }

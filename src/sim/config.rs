@@ -7,6 +7,7 @@ use super::SimError;
 use super::cost::{CostModel, KvPolicy, Schedule};
 use super::dialect::Dialect;
 use super::planned_fault::PlannedFault;
+use super::trace::Architecture;
 
 /// Above this share of GPU memory the simulated model does not load.
 const MOST_MEMORY: f64 = 0.95;
@@ -58,6 +59,8 @@ pub struct SimConfig {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub stream: StreamFlags,
+    #[command(flatten)]
+    pub profile: ProfileFlags,
     #[command(flatten)]
     pub accepted: AcceptedFlags,
 }
@@ -158,6 +161,54 @@ pub struct StreamFlags {
     pub eos_after: u32,
 }
 
+/// What `/start_profile` records.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Profiler")]
+pub struct ProfileFlags {
+    /// Layers of the model in traces.
+    #[arg(long, default_value_t = 36, value_name = "N")]
+    pub layers: usize,
+    /// How the layers of the model repeat in traces.
+    #[arg(long, value_enum, default_value = "dense")]
+    pub architecture: Architecture,
+    /// Show every kernel with an operator of its own in traces.
+    #[arg(long, alias = "enforce-eager")]
+    pub disable_cuda_graph: bool,
+    /// Folder for traces; vllm has its profiler routes only with it.
+    #[arg(long, value_name = "FOLDER")]
+    pub profiler_dir: Option<PathBuf>,
+    /// The same as vLLM takes it: {"profiler": "torch", "torch_profiler_dir": FOLDER}.
+    #[arg(long, value_name = "JSON")]
+    pub profiler_config: Option<String>,
+}
+
+impl Default for ProfileFlags {
+    fn default() -> Self {
+        Self {
+            layers: 36,
+            architecture: Architecture::Dense,
+            disable_cuda_graph: false,
+            profiler_dir: None,
+            profiler_config: None,
+        }
+    }
+}
+
+impl ProfileFlags {
+    /// Folder that was configured for traces.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let from_config = || {
+            let config: serde_json::Value =
+                serde_json::from_str(self.profiler_config.as_deref()?).ok()?;
+            config
+                .get("torch_profiler_dir")?
+                .as_str()
+                .map(PathBuf::from)
+        };
+        self.profiler_dir.clone().or_else(from_config)
+    }
+}
+
 /// Flags of real engines that are accepted without any effect.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Accepted without effect")]
@@ -216,6 +267,7 @@ impl SimConfig {
             stream: StreamFlags::default(),
             load_s: 0.0,
             faults: Vec::new(),
+            profile: ProfileFlags::default(),
             accepted: AcceptedFlags::default(),
         }
     }

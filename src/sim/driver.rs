@@ -14,6 +14,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::log::Log;
 use super::metrics::Stats;
+use super::profile::Recorder;
 use super::scheduler::{Emission, Levels, Nanos, Next, Scheduler, Step, Submission};
 
 /// Decode steps between two of SGLang's log lines.
@@ -24,6 +25,9 @@ pub enum Command {
     Submit(Submission),
     Cancel(u64),
     FlushCache(oneshot::Sender<bool>),
+    /// Record steps; an earlier recording ends.
+    StartProfile(Recorder),
+    StopProfile,
 }
 
 /// The engine with its clock.
@@ -35,6 +39,7 @@ pub struct Driver {
     pub stats: Arc<Mutex<Stats>>,
     pub log: Arc<Log>,
     pub kv_tokens: u32,
+    pub recorder: Option<Recorder>,
     /// Virtual time zero.
     pub epoch: Instant,
 }
@@ -58,6 +63,10 @@ impl Driver {
                     self.sleep_until(step.end);
                     now = step.end;
                     let emissions = self.scheduler.finish(&step);
+                    self.recorder = self
+                        .recorder
+                        .take()
+                        .and_then(|recorder| recorder.add(&step));
                     self.account(&step, &emissions, &mut meter);
                     if !emissions.is_empty() && self.tokens.send(emissions).is_err() {
                         return;
@@ -106,6 +115,16 @@ impl Driver {
             Command::FlushCache(answer) => {
                 // The one who asked may be gone.
                 let _ = answer.send(self.scheduler.flush_cache());
+            }
+            Command::StartProfile(recorder) => {
+                if let Some(earlier) = self.recorder.replace(recorder) {
+                    earlier.finish();
+                }
+            }
+            Command::StopProfile => {
+                if let Some(recorder) = self.recorder.take() {
+                    recorder.finish();
+                }
             }
         }
     }

@@ -19,6 +19,8 @@ mod log;
 mod metrics;
 mod planned_fault;
 mod prefix_cache;
+mod profile;
+mod profile_routes;
 mod reply;
 mod request;
 mod routes;
@@ -29,8 +31,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod trace;
 
-pub use config::{AcceptedFlags, CostFlags, LimitFlags, SimConfig, StreamFlags};
+pub use config::{AcceptedFlags, CostFlags, LimitFlags, ProfileFlags, SimConfig, StreamFlags};
 pub use cost::{
     CostModel, DecodeCost, HostCost, KvPolicy, Limits, Noise, Output, PrefillCost, Schedule, Work,
 };

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::api_error::ApiError;
 use super::app::{App, Fate};
 use super::dialect::Dialect;
+use super::profile_routes;
 use super::reply::Reply;
 use super::request::{Endpoint, parse};
 use super::stream::{Answer, TokenStream};
@@ -73,6 +74,13 @@ async fn route(
         "/reset_prefix_cache" if post && dialect == Dialect::Vllm && vllm_dev_mode() => {
             Ok(flush(app).await)
         }
+        "/start_profile" if post && profile_routes::served(app) => {
+            let body = whole_body(app, http).await?;
+            profile_routes::start(app, &body).map(plain)
+        }
+        "/stop_profile" if post && profile_routes::served(app) => {
+            profile_routes::stop(app).await.map(plain)
+        }
         "/v1/completions" | "/v1/chat/completions" | "/v1/models" | "/health" | "/metrics" => {
             Err(ApiError::method_not_allowed())
         }
@@ -95,11 +103,7 @@ async fn generate(
     if !app.ready.get() {
         return Err(ApiError::loading());
     }
-    let body = Limited::new(http.into_body(), MAX_BODY_BYTES)
-        .collect()
-        .await
-        .map_err(|error| ApiError::bad_request(dialect, error.to_string(), None))?
-        .to_bytes();
+    let body = whole_body(app, http).await?;
     let request = parse(endpoint, &body, app.bounds())?;
     let cut_after = match app.fate() {
         Fate::Refused => return Err(ApiError::internal(dialect)),
@@ -137,6 +141,22 @@ async fn generate(
     );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
+}
+
+async fn whole_body(app: &App, http: HttpRequest<Incoming>) -> Result<Bytes, ApiError> {
+    let body = Limited::new(http.into_body(), MAX_BODY_BYTES)
+        .collect()
+        .await;
+    body.map(http_body_util::Collected::to_bytes)
+        .map_err(|error| ApiError::bad_request(app.config.dialect, error.to_string(), None))
+}
+
+fn plain(text: &'static str) -> Response<Answer> {
+    with_type(
+        "text/plain",
+        StatusCode::OK,
+        Bytes::from_static(text.as_bytes()),
+    )
 }
 
 fn health(app: &App) -> Reaction {

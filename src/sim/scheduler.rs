@@ -72,6 +72,13 @@ pub struct Step {
     decodes: bool,
 }
 
+impl Step {
+    /// Sequences that prefill in it.
+    pub fn prefill_sequences(&self) -> u32 {
+        self.prefills.len() as u32
+    }
+}
+
 /// What the engine does next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {

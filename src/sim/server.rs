@@ -177,6 +177,7 @@ fn start_engine(
         stats: Arc::clone(&stats),
         log: Arc::clone(&log),
         kv_tokens: model.limits.kv_tokens,
+        recorder: None,
         epoch,
     };
     thread::spawn(move || driver.run());

@@ -14,7 +14,7 @@ use super::record::{
 };
 use super::site::{SiteId, Sites};
 use super::stage::{Accounted, Context, is_mostly_replayed, stage_record, stray_record};
-use super::summary::{count_rows, summarize};
+use super::summary::count_rows;
 use crate::trace::Stage;
 
 const DEFAULT_MIN_SHARE_PCT: f64 = 1.0;
@@ -39,10 +39,10 @@ pub fn analyze(request: &TriageRequest) -> Result<TriageRecord, TriageError> {
     let mut analysis = Analysis::default();
     let mut record = analysis.run(request, min_share_pct)?;
     record.total = count_rows(&record);
-    if request.detail == Detail::Summary {
-        summarize(&mut record);
-    }
-    Ok(record)
+    Ok(match request.detail {
+        Detail::Summary => record.summary(),
+        Detail::Full => record,
+    })
 }
 
 /// What grows while traces are read.

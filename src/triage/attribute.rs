@@ -296,9 +296,12 @@ fn best_match(
         }
     }
     let (score, pass, matched) = best?;
-    let full = 8 * sequence.len() as u64;
-    // Below a third the two passes are not of one model.
-    (score * 3 >= full).then(|| spread(kernels, sequence, pass, &matched, score * 10 >= full * 7))
+    // With fewer partners the two passes are not of one model.
+    if matched.iter().flatten().count() * 2 < sequence.len() {
+        return None;
+    }
+    let close = score * 10 >= 7 * 8 * sequence.len() as u64;
+    Some(spread(kernels, sequence, pass, &matched, close))
 }
 
 fn score(

@@ -208,7 +208,10 @@ impl Tally {
                 tally.separate_ns += tally.note(loaded, rows);
             });
             if tally.separate == 0 {
-                fused_chain.scan(stream, |_| tally.fused += 1);
+                fused_chain.scan(stream, |rows| {
+                    tally.fused += 1;
+                    tally.note(loaded, rows);
+                });
             }
             for (&kernel, &row) in stream.all.iter().zip(&stream.all_rows) {
                 if merged.get(kernel.index()).copied().unwrap_or(false) {

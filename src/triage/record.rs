@@ -249,7 +249,7 @@ pub struct OverlapRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dependency {
-    /// Always the same neighbours, back to back: likely one needs the other's result.
+    /// Neighbours of the same kind, back to back: likely one needs the other's result.
     Chained,
     /// Neighbours or pauses vary.
     Loose,

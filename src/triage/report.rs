@@ -189,10 +189,13 @@ fn place(location: &Location) -> String {
     let line = location
         .line
         .map_or_else(String::new, |line| format!(":{line}"));
-    let via = location
-        .module
-        .as_deref()
-        .map_or_else(String::new, |module| format!(" in {module}"));
+    let mut via = String::new();
+    if let Some(module) = &location.module {
+        via.push_str(&format!(" in {module}"));
+    }
+    if let Some(model) = &location.model {
+        via.push_str(&format!(" from {}", cell(model)));
+    }
     format!(
         "{}{line} {}{via} ({:.0}%, {}, {})",
         cell(&location.path),
@@ -292,7 +295,7 @@ fn write_comparison(out: &mut String, found: &StageComparison) -> std::fmt::Resu
     )?;
     writeln!(
         out,
-        "| class | {a} µs | {b} µs | difference | of the gap | less in |\n|---|---:|---:|---:|---:|---|"
+        "| class | {a} µs | {b} µs | difference | of the gap | less in | most in {a} | most in {b} |\n|---|---:|---:|---:|---:|---|---|---|"
     )?;
     for class in &found.classes {
         let label = serde_json::to_value(class.class).unwrap_or_default();
@@ -303,12 +306,14 @@ fn write_comparison(out: &mut String, found: &StageComparison) -> std::fmt::Resu
         };
         writeln!(
             out,
-            "| {} | {:.1} | {:.1} | {:+.1} | {:+.0}% | {winner} |",
+            "| {} | {:.1} | {:.1} | {:+.1} | {:+.0}% | {winner} | {} | {} |",
             label.as_str().unwrap_or_default().replace('_', " "),
             class.input_us,
             class.compare_us,
             class.difference_us,
-            class.gap_share_pct
+            class.gap_share_pct,
+            cell(class.input_kernels.first().map_or("", String::as_str)),
+            cell(class.compare_kernels.first().map_or("", String::as_str)),
         )?;
     }
     writeln!(out)

@@ -23,8 +23,18 @@ pub(super) fn count_rows(record: &TriageRecord) -> u32 {
     u32::try_from(stages.chain(classes).sum::<usize>()).unwrap_or(u32::MAX)
 }
 
+impl TriageRecord {
+    /// The record with its tables cut to the rows that matter most; shares
+    /// still add up, and `truncated` says that rows are missing.
+    #[must_use]
+    pub fn summary(mut self) -> Self {
+        summarize(&mut self);
+        self
+    }
+}
+
 /// Cuts a record's tables, and says so.
-pub(super) fn summarize(record: &mut TriageRecord) {
+fn summarize(record: &mut TriageRecord) {
     let before = count_rows(record);
     for stage in &mut record.stages {
         summarize_stage(stage);

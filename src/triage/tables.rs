@@ -17,7 +17,7 @@ const MOST_LOCATIONS: usize = 3;
 const TIGHT_PART: f64 = 0.15;
 /// The same in absolute terms, nanoseconds: at least and at most.
 const TIGHT_NS: (i64, i64) = (2_000, 20_000);
-/// Neighbours that hold for this part of the launches are taken as fixed.
+/// A neighbour of one kind for this part of the launches is taken as fixed.
 const FIXED_PART: f64 = 0.8;
 /// Work hidden to this part is left alone.
 const HIDDEN_PART: f64 = 0.65;
@@ -252,7 +252,7 @@ pub(super) struct Neighbours {
 struct Around {
     /// Part of the launches that follow their predecessor without a pause.
     tight: f64,
-    /// Whether the neighbours are the same for most launches.
+    /// Whether a neighbour is of the same kind for most launches.
     fixed: bool,
     before: Option<KernelId>,
     after: Option<KernelId>,
@@ -278,17 +278,20 @@ impl Neighbours {
         let gpu = &loaded.trace.gpu;
         let mut tight = 0usize;
         let mut counts: [HashMap<KernelId, usize>; 2] = [HashMap::new(), HashMap::new()];
+        let mut kinds: [HashMap<KernelCategory, usize>; 2] = [HashMap::new(), HashMap::new()];
         for &row in rows {
             if let Some(previous) = self.before[row] {
                 let pause = gpu.start_ns[row] - gpu.end_ns(previous as usize);
                 let allowed = (gpu.dur_ns[row] as f64 * TIGHT_PART) as i64;
                 tight += usize::from(pause <= allowed.clamp(TIGHT_NS.0, TIGHT_NS.1));
-                *counts[0]
-                    .entry(loaded.kernel(previous as usize))
-                    .or_default() += 1;
+                let previous = previous as usize;
+                *counts[0].entry(loaded.kernel(previous)).or_default() += 1;
+                *kinds[0].entry(loaded.category(previous)).or_default() += 1;
             }
             if let Some(next) = self.after[row] {
-                *counts[1].entry(loaded.kernel(next as usize)).or_default() += 1;
+                let next = next as usize;
+                *counts[1].entry(loaded.kernel(next)).or_default() += 1;
+                *kinds[1].entry(loaded.category(next)).or_default() += 1;
             }
         }
         let most = |counts: &HashMap<KernelId, usize>| {
@@ -296,12 +299,13 @@ impl Neighbours {
         };
         let (before, after) = (most(&counts[0]), most(&counts[1]));
         let all = rows.len().max(1) as f64;
-        let fixed = |found: Option<(usize, KernelId)>| {
-            found.is_some_and(|(count, _)| count as f64 >= FIXED_PART * all)
-        };
+        let fixed = kinds.iter().any(|kinds| {
+            let most = kinds.values().max().copied().unwrap_or(0);
+            most as f64 >= FIXED_PART * all
+        });
         Around {
             tight: tight as f64 / all,
-            fixed: fixed(before) || fixed(after),
+            fixed,
             before: before.map(|(_, kernel)| kernel),
             after: after.map(|(_, kernel)| kernel),
         }

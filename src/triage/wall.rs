@@ -219,10 +219,7 @@ impl Judge<'_> {
         let (called, returned) = (launches.start_ns[row], launches.end_ns(row));
         if called <= from {
             return if returned > from && to - from >= QUEUED_GAP_NS {
-                (
-                    BubbleCause::LaunchBound,
-                    Some(from.midpoint(returned.min(to))),
-                )
+                (BubbleCause::LaunchBound, Some(from.midpoint(to)))
             } else if to - from < QUEUED_GAP_NS {
                 (BubbleCause::Pipelined, None)
             } else {
@@ -232,7 +229,7 @@ impl Judge<'_> {
         let blocked = self.blocked(launch, from, called);
         let steps = &self.loaded.steps.of_gpu;
         let boundary = previous.is_none_or(|row| steps[row] != steps[after.opened_by as usize]);
-        let at = Some(from.midpoint(called));
+        let at = Some(from.midpoint(to));
         match boundary {
             _ if blocked * 2 >= called - from => (BubbleCause::HostSync, at),
             true => (BubbleCause::SchedulerGap, at),

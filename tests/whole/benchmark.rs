@@ -123,7 +123,7 @@ fn the_same_plan_returns_what_is_done() {
 #[test]
 fn a_lost_job_resumes_where_it_was_and_leaves_no_engine() {
     let home = Home::new();
-    let slow = |name: &str| sim(&home, name, &["--decode-base-ms", "30"]);
+    let slow = |name: &str| sim(&home, name, &["--extra-step-ms", "30"]);
     let mut plan = plan(json!({
         "one": {"engine": "vllm", "command": sim(&home, "vllm", &[])},
         "two": {"engine": "vllm", "command": slow("vllm")},
@@ -164,7 +164,7 @@ fn a_lost_job_resumes_where_it_was_and_leaves_no_engine() {
 fn the_time_limit_of_a_job_leaves_skipped_rows() {
     let home = Home::new();
     let mut plan = plan(json!({
-        "one": {"engine": "vllm", "command": sim(&home, "vllm", &["--decode-base-ms", "80"])},
+        "one": {"engine": "vllm", "command": sim(&home, "vllm", &["--extra-step-ms", "80"])},
         "two": {"engine": "vllm", "command": sim(&home, "vllm", &[])},
     }));
     plan["search"]["max_wall_s"] = json!(1);

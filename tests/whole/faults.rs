@@ -149,6 +149,21 @@ fn a_server_that_never_gets_ready_is_a_timeout_row() {
 }
 
 #[test]
+fn a_run_that_does_not_end_is_a_timeout_row_with_its_samples() {
+    let home = Home::new();
+    let mut plan =
+        plan(json!({"vllm": {"command": sim(&home, "vllm", &["--extra-step-ms", "400"])}}));
+    plan["timeouts"]["run_s"] = json!(1);
+    run(&home, &plan);
+    home.wait_until_no_engine();
+    let row = &rows(&home)[0];
+    assert_eq!(row["status"], "timeout", "{row:#}");
+    assert_eq!(reason(row), "the run did not end within 1 s");
+    let raw = row["artifacts"]["raw_result"].as_str().unwrap();
+    assert!(std::path::Path::new(raw).is_file());
+}
+
+#[test]
 fn a_server_that_hangs_on_stop_is_killed_and_reported() {
     let home = Home::new();
     let mut plan =
@@ -210,7 +225,7 @@ fn a_full_disk_ends_the_job_with_its_reason() {
         eprintln!("not run: mounting a small file system needs root");
         return;
     };
-    let plan = plan(json!({"vllm": {"command": sim(&home, "vllm", &["--load-s", "2"])}}));
+    let plan = plan(json!({"vllm": {"command": sim(&home, "vllm", &["--extra-ttft-ms", "2000"])}}));
     let started = home
         .call("run_benchmark", &json!({"plan": plan, "wait_s": 0}))
         .unwrap();

@@ -2,6 +2,8 @@
 
 mod benchmark;
 mod faults;
+mod launch;
 mod mcp;
 mod plans;
+mod real_engine;
 mod support;

@@ -59,24 +59,9 @@ pub(super) fn blank(shared: &Shared, index: usize) -> Sample {
         woke_ns: due_ns,
         released_ns: due_ns,
         sent_ns: due_ns,
-        connect_ns: 0,
-        reused: false,
-        retried: false,
-        status: None,
         sent_prompt_tokens: asked.prompt_tokens,
         requested_tokens: asked.output_tokens,
-        finished_ns: 0,
-        first_token_ns: None,
-        end_ns: None,
-        chunk_ns: Vec::new(),
-        chunk_tokens: None,
-        output_tokens: None,
-        prompt_tokens: None,
-        cached_tokens: None,
-        token_count_source: None,
-        ttft_rule: None,
-        finish_reason: None,
-        error: None,
+        ..Sample::default()
     }
 }
 

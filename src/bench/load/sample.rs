@@ -73,7 +73,7 @@ pub struct RequestError {
 
 /// One request. Times are nanoseconds: those of the schedule from the start
 /// of the run, those of the answer from `sent_ns`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Position of the prompt in the workload.
     pub index: usize,

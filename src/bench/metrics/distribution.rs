@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// Expected values from `numpy.percentile`.
+    /// Ranks 0 to 4: the 40th percentile lies at 1.6, the 99th at 3.96.
     #[test]
     fn percentiles_are_numpys() {
         let values = Distribution::new([15.0, 20.0, 35.0, 40.0, 50.0]);

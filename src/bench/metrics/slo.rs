@@ -250,3 +250,87 @@ fn attainment(
         verdict,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::load::{ErrorClass, RequestError};
+
+    fn samples(ttfts_ms: &[u64]) -> Vec<Sample> {
+        ttfts_ms
+            .iter()
+            .map(|ms| Sample {
+                first_token_ns: Some(ms * 1_000_000),
+                end_ns: Some(ms * 1_000_000),
+                output_tokens: Some(1),
+                ..Sample::default()
+            })
+            .collect()
+    }
+
+    fn p99(limit: f64) -> SloLimits {
+        SloLimits {
+            max_p99_ttft_ms: Some(limit),
+            ..SloLimits::default()
+        }
+    }
+
+    /// Without a hit or a miss the interval is z²/(n + z²) wide: 3.8415/13.8415.
+    #[test]
+    fn wilson_intervals() {
+        let near = |interval: [f64; 2], expected: [f64; 2]| {
+            assert!((interval[0] - expected[0]).abs() < 5e-5, "{interval:?}");
+            assert!((interval[1] - expected[1]).abs() < 5e-5, "{interval:?}");
+        };
+        near(wilson_interval(8, 10), [0.4902, 0.9433]);
+        near(wilson_interval(0, 10), [0.0, 0.2775]);
+        near(wilson_interval(10, 10), [0.7225, 1.0]);
+        near(wilson_interval(0, 0), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_limit_kept_by_every_request_takes_many_to_be_sure_of() {
+        let verdict = |count| {
+            let slo = p99(10.0).check(&samples(&vec![5; count])).unwrap();
+            assert!(slo.passed);
+            slo.attainment[0].verdict
+        };
+        // z² · 0.99 / 0.01 = 380.3 requests without a miss prove a share of 99%.
+        assert_eq!(verdict(380), Verdict::Undecided);
+        assert_eq!(verdict(381), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_limit_broken_by_half_fails() {
+        let slo = p99(10.0).check(&samples(&[5, 50].repeat(20))).unwrap();
+        assert_eq!(slo.attainment[0].verdict, Verdict::Fail);
+        assert_eq!(slo.attainment[0].measured, Some(50.0));
+        assert_eq!((slo.passed, slo.slo_resolved), (false, true));
+        assert_eq!(slo.slo_attainment, 0.5);
+    }
+
+    #[test]
+    fn a_single_token_keeps_any_tpot_limit_and_a_failure_none() {
+        let mut both = samples(&[5, 5]);
+        both[1].error = Some(RequestError {
+            class: ErrorClass::Timeout,
+            message: String::new(),
+        });
+        let limits = SloLimits {
+            max_p50_tpot_ms: Some(1.0),
+            ..SloLimits::default()
+        };
+        assert!(limits.is_good(&both[0]));
+        assert!(!limits.is_good(&both[1]));
+        // Only the failure says anything of the time per token.
+        let slo = limits.check(&both).unwrap();
+        assert_eq!(slo.attainment[0].share, 0.0);
+        assert!(!slo.passed);
+    }
+
+    #[test]
+    fn without_limits_or_samples_nothing_is_checked() {
+        assert_eq!(SloLimits::default().check(&samples(&[1])), None);
+        assert_eq!(p99(1.0).check(&[]), None);
+    }
+}

@@ -82,3 +82,54 @@ fn tokens_between(sample: &Sample, from: u64, to: u64) -> f64 {
         })
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(sent_ns: u64, chunk_ns: Vec<u64>, tokens: Option<Vec<u32>>) -> Sample {
+        Sample {
+            sent_ns,
+            end_ns: chunk_ns.last().copied(),
+            output_tokens: Some(match &tokens {
+                Some(tokens) => tokens.iter().map(|count| u64::from(*count)).sum(),
+                None => 2 * chunk_ns.len() as u64,
+            }),
+            chunk_ns,
+            chunk_tokens: tokens,
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn ramp_and_drain_are_left_out() {
+        const S: u64 = 1_000_000_000;
+        // In flight: one from 0, two from 1 s to 3 s, one until 5 s.
+        let samples = [
+            sample(0, vec![S / 2, S, 2 * S, 3 * S], Some(vec![1, 1, 3, 2])),
+            sample(S, vec![S, 2 * S, 3 * S, 4 * S], Some(vec![4, 1, 1, 1])),
+        ];
+        // In (1 s, 3 s]: 3 + 2 of the first, 4 + 1 of the second.
+        let expected = SteadyState {
+            steady_state_output_tps: 5.0,
+            window_s: 2.0,
+            peak_concurrency: 2,
+        };
+        assert_eq!(steady_state(&samples), Some(expected));
+    }
+
+    #[test]
+    fn unknown_tokens_are_spread_evenly() {
+        let samples = [sample(0, vec![1_000_000_000, 2_000_000_000], None)];
+        assert_eq!(
+            steady_state(&samples).map(|steady| steady.steady_state_output_tps),
+            Some(2.0)
+        );
+    }
+
+    #[test]
+    fn nothing_in_flight_has_no_steady_state() {
+        assert_eq!(steady_state(&[]), None);
+        assert_eq!(steady_state(&[Sample::default()]), None);
+    }
+}

@@ -3,6 +3,7 @@
 mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod profile;
 mod query_history;
 mod run_benchmark;
 mod scope;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
+        Entry::of::<profile::Profile>(),
         Entry::of::<analyze_pipeline::AnalyzePipeline>(),
     ]
 }

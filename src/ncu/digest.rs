@@ -1,0 +1,414 @@
+//! The digest: reports in, one record with exactly one next edit out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use regex::RegexBuilder;
+
+use super::collect;
+use super::compare::{self, Side, total_time};
+use super::container::ReadOptions;
+use super::edit::{self, Choice};
+use super::error::NcuError;
+use super::facts::{Definitions, Facts, is_progress};
+use super::group::{Group, groups, spread_pct};
+use super::hotspots::Finder;
+use super::read::read_with;
+use super::record::{
+    Detail, DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, Occupancy,
+    RuleSummary, Stall, TriedEdit, Verdict,
+};
+use super::report::{Launch, MessageKind, Report, SpeedupScope};
+use super::rules::Rules;
+
+/// Kernels, stalls, rules and hot lines in a short digest.
+const SUMMARY: Sizes = Sizes {
+    kernels: 4,
+    stalls: 4,
+    rules: 3,
+    hotspots: 3,
+    message: 160,
+};
+const FULL: Sizes = Sizes {
+    kernels: usize::MAX,
+    stalls: usize::MAX,
+    rules: usize::MAX,
+    hotspots: 12,
+    message: usize::MAX,
+};
+
+struct Sizes {
+    kernels: usize,
+    stalls: usize,
+    rules: usize,
+    hotspots: usize,
+    message: usize,
+}
+
+/// Digests one report, or compares two, and names exactly one next edit.
+///
+/// # Errors
+/// [`NcuError::Report`] or [`NcuError::Csv`] for a file that cannot be read,
+/// [`NcuError::Pattern`] and [`NcuError::NoMatch`] for `kernel`,
+/// [`NcuError::Empty`] for a report without launches.
+pub fn digest(request: &DigestRequest) -> Result<DigestRecord, NcuError> {
+    let definitions = Definitions::built_in()?;
+    let rules = Rules::built_in(&definitions)?;
+    let engine = Engine {
+        definitions: &definitions,
+        rules: &rules,
+        request,
+    };
+    engine.digest()
+}
+
+struct Engine<'a> {
+    definitions: &'a Definitions,
+    rules: &'a Rules,
+    request: &'a DigestRequest,
+}
+
+impl Engine<'_> {
+    fn digest(&self) -> Result<DigestRecord, NcuError> {
+        let options = ReadOptions {
+            time_series: false,
+            sections: false,
+            ..ReadOptions::default()
+        };
+        let load = |path: &Path| -> Result<Report, NcuError> {
+            let report = read_with(path, &options)?;
+            if report.launches.is_empty() {
+                return Err(NcuError::Empty {
+                    path: path.to_path_buf(),
+                });
+            }
+            Ok(report)
+        };
+        let baseline = load(&self.request.baseline)?;
+        let base_groups = self.matching(&baseline, &self.request.baseline)?;
+        let Some(path) = &self.request.candidate else {
+            return Ok(self.record(&baseline, &self.request.baseline, &base_groups, None));
+        };
+        let candidate = load(path)?;
+        let cand_groups = self.matching(&candidate, path)?;
+        Ok(self.record(&candidate, path, &cand_groups, Some(&base_groups)))
+    }
+
+    /// Groups whose kernel matches, hottest first.
+    fn matching<'r>(&self, report: &'r Report, path: &Path) -> Result<Vec<Group<'r>>, NcuError> {
+        let pattern = self.request.kernel.as_deref().unwrap_or("");
+        let regex = RegexBuilder::new(pattern)
+            .size_limit(1 << 20)
+            .build()
+            .map_err(|error| NcuError::Pattern {
+                pattern: pattern.to_string(),
+                problem: error.to_string(),
+            })?;
+        let mut found = groups(report, |launch| {
+            regex.is_match(&launch.name) || regex.is_match(&launch.function)
+        });
+        if found.is_empty() {
+            let mut kernels: Vec<_> = report
+                .launches
+                .iter()
+                .map(|launch| shorten(&launch.name, 60))
+                .collect();
+            kernels.sort();
+            kernels.dedup();
+            kernels.truncate(20);
+            return Err(NcuError::NoMatch {
+                path: path.to_path_buf(),
+                pattern: pattern.to_string(),
+                kernels,
+            });
+        }
+        found.sort_by(|a, b| {
+            total_time(b)
+                .total_cmp(&total_time(a))
+                .then(a.first_id.cmp(&b.first_id))
+        });
+        Ok(found)
+    }
+
+    fn record(
+        &self,
+        report: &Report,
+        path: &Path,
+        found: &[Group],
+        baseline: Option<&[Group]>,
+    ) -> DigestRecord {
+        let sizes = match self.request.detail {
+            Detail::Summary => &SUMMARY,
+            Detail::Full => &FULL,
+        };
+        let finder = Finder {
+            report,
+            path,
+            source: self.request.source.as_deref(),
+        };
+        let mut record = DigestRecord {
+            environment: environment(report),
+            total: found.len(),
+            truncated: found.len() > sizes.kernels,
+            ..DigestRecord::default()
+        };
+        let pair = baseline
+            .and_then(|baseline| compare::pair(baseline, found).map(|(b, c)| (baseline, b, c)));
+        let subject = pair.map_or(0, |(_, _, candidate)| candidate);
+        let mut tried = self.request.tried.clone();
+        if let Some((baseline, b, c)) = pair {
+            self.comparison(&baseline[b], &found[c], &mut tried, &mut record);
+        }
+        for (at, group) in found.iter().enumerate() {
+            if at >= sizes.kernels && at != subject {
+                continue;
+            }
+            let facts = self.definitions.facts(group);
+            let choice = edit::choose(self.rules, &facts, group.name(), &tried);
+            let hotspots = finder.hotspots(group, sizes.hotspots);
+            if at == subject {
+                record.next_edit = Some(edit::next_edit(
+                    &choice, self.rules, &facts, group, &finder, &hotspots,
+                ));
+                self.advise(&choice, group, &facts, &mut record);
+            }
+            record
+                .kernels
+                .push(self.kernel(group, &facts, &choice, hotspots, sizes));
+        }
+        self.next_step(&mut record);
+        record
+    }
+
+    fn comparison(
+        &self,
+        base: &Group,
+        cand: &Group,
+        tried: &mut Vec<TriedEdit>,
+        record: &mut DigestRecord,
+    ) {
+        let (base_facts, cand_facts) = (self.definitions.facts(base), self.definitions.facts(cand));
+        let choice = edit::choose(self.rules, &base_facts, base.name(), tried);
+        let side = |group, facts| Side { group, facts };
+        let comparison = compare::compare(
+            &side(base, &base_facts),
+            &side(cand, &cand_facts),
+            self.rules,
+            &choice,
+        );
+        for failed in comparison.checks.iter().filter(|check| !check.passed) {
+            record
+                .warnings
+                .push(format!("{}: {}", failed.check, failed.detail));
+        }
+        // The edit that the baseline called for did nothing here: do not call for it again.
+        if let (Some(rule), Some(intended)) = (choice.rule, &comparison.intended)
+            && matches!(comparison.verdict, Verdict::Neutral | Verdict::Regressed)
+            && !intended.moved
+            && base.name() != cand.name()
+        {
+            record.warnings.push(format!(
+                "the baseline called for {}, and {} did not move: it is not proposed again",
+                rule.id, intended.metric
+            ));
+            tried.push(TriedEdit {
+                rule: rule.id.clone(),
+                kernel: String::new(),
+            });
+        }
+        record.comparison = Some(comparison);
+    }
+
+    /// Warnings, and the commands that would collect what is missing.
+    fn advise(&self, choice: &Choice, group: &Group, facts: &Facts, record: &mut DigestRecord) {
+        if let Some(ns) = facts
+            .value("time_ns")
+            .filter(|ns| *ns < self.rules.short_launch_ns)
+        {
+            record.warnings.push(format!(
+                "{:.1} us is so short that fixed costs rule: trust counts more than time",
+                ns / 1e3
+            ));
+        }
+        let (_, sections) = edit::lacking(choice, self.definitions);
+        if !sections.is_empty() {
+            let function = group.launch().map_or("", |launch| launch.function.as_str());
+            record.collect = collect::argv(&collect::CollectRequest {
+                kernel: format!("regex:^{}$", regex::escape(function)),
+                sections,
+                ..collect::CollectRequest::default()
+            });
+        }
+    }
+
+    fn next_step(&self, record: &mut DigestRecord) {
+        let Some(edit) = &record.next_edit else {
+            return;
+        };
+        record.next = match edit.gate.as_str() {
+            "missing_metrics" => "profile the kernel alone with the command in `collect`, then digest that report".to_string(),
+            _ if edit.stop => match record.kernels.iter().find(|kernel| kernel.name != edit.kernel) {
+                Some(other) => format!(
+                    "nothing to edit here; digest the next kernel by time: kernel = {:?}",
+                    format!("^{}", regex::escape(&shorten(&other.name, 60)))
+                ),
+                None => "nothing to edit here; go to another kernel of the profile, or to fusion".to_string(),
+            },
+            _ => "make this one edit, profile the same launch again, and call ncu_digest with this report as baseline and the new one as candidate".to_string(),
+        };
+    }
+
+    fn kernel(
+        &self,
+        group: &Group,
+        facts: &Facts,
+        choice: &Choice,
+        hotspots: Vec<Hotspot>,
+        sizes: &Sizes,
+    ) -> KernelDigest {
+        let launch = group.launch();
+        let (bound, bound_reason) = edit::bound(choice, facts);
+        let (missing, _) = edit::lacking(choice, self.definitions);
+        let all = sizes.kernels == usize::MAX;
+        KernelDigest {
+            name: group.name().to_string(),
+            launches: group.launches.len(),
+            duration_us: facts.value("time_ns").unwrap_or(f64::NAN) / 1e3,
+            duration_spread_pct: spread_pct(&group.values("gpu__time_duration.sum")),
+            grid: launch.map_or([0; 3], |launch| launch.grid),
+            block: launch.map_or([0; 3], |launch| launch.block),
+            bound,
+            bound_reason,
+            stalls: stalls(facts, sizes.stalls),
+            occupancy: occupancy(facts),
+            metrics: metrics(facts, all),
+            missing,
+            rules: launch.map_or_else(Vec::new, |launch| self.ncu_rules(launch, sizes)),
+            hotspots,
+        }
+    }
+
+    fn ncu_rules(&self, launch: &Launch, sizes: &Sizes) -> Vec<RuleSummary> {
+        let mut rules: Vec<_> = launch
+            .messages()
+            .filter(|(rule, _, message)| {
+                !self.rules.ignore.contains(&rule.identifier)
+                    && (sizes.rules == usize::MAX
+                        || matches!(
+                            message.kind,
+                            MessageKind::Optimization | MessageKind::Warning | MessageKind::Error
+                        ))
+            })
+            .map(|(rule, item, message)| RuleSummary {
+                rule: rule.identifier.clone(),
+                section: rule.section.clone(),
+                title: message.title.clone(),
+                message: shorten(&message.text, sizes.message),
+                speedup_scope: item
+                    .speedup
+                    .map_or(SpeedupScope::Unknown, |speedup| speedup.scope),
+                speedup_pct: item.speedup.map(|speedup| speedup.percent),
+            })
+            .collect();
+        let rank = |rule: &RuleSummary| {
+            (
+                rule.speedup_scope == SpeedupScope::Global,
+                rule.speedup_pct.unwrap_or(-1.0),
+            )
+        };
+        rules.sort_by(|a, b| {
+            rank(b)
+                .partial_cmp(&rank(a))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        rules.truncate(sizes.rules);
+        rules
+    }
+}
+
+fn stalls(facts: &Facts, most: usize) -> Vec<Stall> {
+    let mut stalls: Vec<_> = facts
+        .iter()
+        .filter_map(|(name, fact)| Some((name.strip_prefix("stall.")?, fact.value)))
+        .filter(|(reason, pct)| !is_progress(reason) && *pct >= 0.05)
+        .map(|(reason, pct)| Stall {
+            reason: reason.to_string(),
+            pct,
+        })
+        .collect();
+    stalls.sort_by(|a, b| b.pct.total_cmp(&a.pct));
+    stalls.truncate(most);
+    stalls
+}
+
+fn occupancy(facts: &Facts) -> Occupancy {
+    Occupancy {
+        theoretical_pct: facts.value("theoretical_occupancy_pct"),
+        achieved_pct: facts.value("achieved_occupancy_pct"),
+        limiter: facts
+            .iter()
+            .find(|(name, fact)| name.starts_with("limited_by.") && fact.value > 0.0)
+            .and_then(|(name, _)| Some(name.strip_prefix("limited_by.")?.to_string())),
+    }
+}
+
+/// Plain metrics by their own name; formulas are cited in the edit only.
+fn metrics(facts: &Facts, all: bool) -> BTreeMap<String, f64> {
+    facts
+        .iter()
+        .filter(|(_, fact)| (all || fact.headline) && !fact.metric.contains(' '))
+        .filter(|(name, _)| !name.starts_with("top.") && !name.starts_with("limited_by."))
+        .filter(|(name, _)| !name.starts_with("stall."))
+        .map(|(_, fact)| (fact.metric.clone(), fact.value))
+        .collect()
+}
+
+fn environment(report: &Report) -> Environment {
+    let session = &report.session;
+    let version = |provider: &str| {
+        session
+            .versions
+            .iter()
+            .find(|(known, _)| known.contains(provider))
+            .map_or_else(String::new, |(_, version)| version.clone())
+    };
+    let launch = report.launches.first();
+    let (major, minor) = launch.map_or((0, 0), |launch| launch.compute_capability);
+    let asked = session
+        .command
+        .split_whitespace()
+        .skip_while(|word| *word != "--set")
+        .nth(1);
+    let scheduler = launch.is_some_and(|launch| {
+        launch
+            .metrics
+            .get("smsp__issue_active.avg.per_cycle_active")
+            .is_some()
+    });
+    Environment {
+        device: session
+            .devices
+            .first()
+            .map_or_else(String::new, |device| device.name.clone()),
+        compute_capability: format!("{major}.{minor}"),
+        ncu_version: version("Nsight Compute"),
+        driver_version: version("Driver"),
+        cuda_version: version("CUDA"),
+        clocks_locked: launch
+            .and_then(|launch| launch.clocks_locked)
+            .map(|(_, done)| done),
+        metric_set: match asked {
+            Some(set) => set.to_string(),
+            None if scheduler => "with scheduler metrics".to_string(),
+            None => "basic".to_string(),
+        },
+    }
+}
+
+/// Cuts a text at a character boundary and marks the cut.
+fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text.to_string(),
+    }
+}

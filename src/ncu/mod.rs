@@ -1,0 +1,35 @@
+//! Nsight Compute reports: reading them without `ncu`, and digesting them to
+//! one next edit.
+
+mod budget;
+mod collect;
+mod compare;
+mod container;
+mod csv;
+mod csv_details;
+mod csv_number;
+mod csv_raw;
+mod cubin;
+mod decode;
+mod decode_metrics;
+mod decode_rules;
+mod digest;
+mod edit;
+mod error;
+mod facts;
+mod group;
+mod hotspots;
+mod read;
+mod record;
+mod report;
+mod rules;
+mod wire;
+
+pub use collect::{CollectRequest, argv as collect_argv};
+pub use container::{ReadOptions, read_from, read_report};
+pub use csv::{parse_csv, read_csv};
+pub use digest::digest;
+pub use error::{Flaw, NcuError, Problem};
+pub use read::{read, read_with};
+pub use record::*;
+pub use report::*;

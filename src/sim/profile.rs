@@ -1,0 +1,124 @@
+//! Profiling a running engine: steps are recorded, then written as a trace.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::sync::oneshot;
+
+use super::config::SimConfig;
+use super::cost::Work;
+use super::dialect::Dialect;
+use super::scheduler::{Nanos, Step};
+use super::trace::{Launch, ModelShape, PassSpec, TraceSpec, write_trace};
+
+/// Most steps of one trace; a decode step of 36 layers is about 0.7 MB of JSON.
+pub const MAX_STEPS: u64 = 500;
+
+/// One step as it was run.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded {
+    start: Nanos,
+    end: Nanos,
+    work: Work,
+    prefills: u32,
+}
+
+/// Collects steps until it has enough or is stopped.
+pub struct Recorder {
+    left: u64,
+    steps: Vec<Recorded>,
+    done: oneshot::Sender<Vec<Recorded>>,
+}
+
+impl Recorder {
+    /// Records up to `limit` steps, then hands them to `done`.
+    pub fn new(limit: Option<u64>, done: oneshot::Sender<Vec<Recorded>>) -> Self {
+        Self {
+            left: limit.unwrap_or(MAX_STEPS).clamp(1, MAX_STEPS),
+            steps: Vec::new(),
+            done,
+        }
+    }
+
+    /// Adds a step; nothing when that was the last one.
+    pub fn add(mut self, step: &Step) -> Option<Self> {
+        self.steps.push(Recorded {
+            start: step.start,
+            end: step.end,
+            work: step.work,
+            prefills: step.prefill_sequences(),
+        });
+        self.left -= 1;
+        if self.left == 0 {
+            self.finish();
+            return None;
+        }
+        Some(self)
+    }
+
+    /// Hands over what there is.
+    pub fn finish(self) {
+        // The one who asked may be gone.
+        let _ = self.done.send(self.steps);
+    }
+}
+
+/// Writes one gzipped trace a rank into `folder`, named as the engine would.
+pub fn export(config: &SimConfig, steps: &[Recorded], folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let spec = spec(config, steps);
+    fs::create_dir_all(folder)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut paths = Vec::new();
+    for rank in 0..spec.shape.ranks {
+        let name = match config.dialect {
+            Dialect::Sglang => format!("{:.7}-TP-{rank}.trace.json.gz", now.as_secs_f64()),
+            _ => format!("rank{rank}.{}.pt.trace.json.gz", now.as_nanos()),
+        };
+        let path = folder.join(name);
+        let file = BufWriter::new(File::create(&path)?);
+        let mut packed = GzEncoder::new(file, Compression::fast());
+        write_trace(&spec, rank, BufWriter::with_capacity(1 << 18, &mut packed))?;
+        packed
+            .finish()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+fn spec(config: &SimConfig, steps: &[Recorded]) -> TraceSpec {
+    let first = steps.first().map_or(0, |step| step.start);
+    let accepted = config.cost.accept_length.unwrap_or(1.0).ceil() as u32;
+    let profile = &config.profile;
+    let shape = ModelShape::of(profile.architecture, profile.layers);
+    TraceSpec {
+        dialect: config.dialect,
+        shape: shape.with_ranks(config.accepted.tp_size.unwrap_or(1).clamp(1, 8)),
+        launch: if profile.disable_cuda_graph {
+            Launch::Eager
+        } else {
+            Launch::Graph
+        },
+        stacks: true,
+        seed: config.seed,
+        passes: steps
+            .iter()
+            .map(|step| PassSpec {
+                prefills: step.prefills,
+                prefill_tokens: step.work.prefill_tokens,
+                decodes: step.work.decode_batch,
+                tokens_per_decode: accepted,
+                start_ns: Some((step.start - first) as i64),
+                gpu_ns: Some((step.end - step.start) as i64),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,106 @@
+//! `/start_profile` and `/stop_profile` as SGLang and vLLM have them.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::api_error::ApiError;
+use super::app::App;
+use super::dialect::Dialect;
+use super::driver::Command;
+use super::profile::{Recorder, export};
+
+/// What SGLang takes; vLLM takes nothing.
+#[derive(Deserialize, Default)]
+struct StartBody {
+    output_dir: Option<PathBuf>,
+    num_steps: Option<Count>,
+}
+
+/// A number, or a number as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Count {
+    Number(u64),
+    Text(String),
+}
+
+/// Whether the server has these routes.
+pub fn served(app: &App) -> bool {
+    match app.config.dialect {
+        Dialect::Sglang => true,
+        Dialect::Vllm => app.config.profile.folder().is_some(),
+        Dialect::OpenAi => false,
+    }
+}
+
+/// Starts recording; the trace is written when the steps are done or on stop.
+pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
+    let dialect = app.config.dialect;
+    let wrong = |message: String| ApiError::bad_request(dialect, message, None);
+    if app.is_profiling() {
+        return Err(wrong(
+            "Profiling is already in progress. Call /stop_profile first.".into(),
+        ));
+    }
+    let asked: StartBody = if body.trim_ascii().is_empty() {
+        StartBody::default()
+    } else {
+        serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?
+    };
+    let steps = match asked.num_steps {
+        None => None,
+        Some(Count::Number(steps)) => Some(steps),
+        Some(Count::Text(text)) => Some(
+            text.parse()
+                .map_err(|_| wrong(format!("num_steps is no number: {text}")))?,
+        ),
+    };
+    let folder = asked
+        .output_dir
+        .or_else(|| app.config.profile.folder())
+        .unwrap_or_else(std::env::temp_dir);
+    let (done, recorded) = oneshot::channel();
+    app.command(Command::StartProfile(Recorder::new(steps, done)));
+    app.log.core(
+        "profiler.py:60",
+        &format!(
+            "Profiling starts. Traces will be saved to: {}",
+            folder.display()
+        ),
+    );
+    let writer = Rc::clone(app);
+    app.set_profile(tokio::task::spawn_local(async move {
+        let Ok(steps) = recorded.await else { return };
+        writer.log.core("profiler.py:90", "Stop profiling...");
+        let config = writer.config.clone();
+        let target = folder.clone();
+        let written = tokio::task::spawn_blocking(move || export(&config, &steps, &target)).await;
+        match written {
+            Ok(Ok(_)) => writer.log.core(
+                "profiler.py:120",
+                &format!("Profiling done. Traces are saved to: {}", folder.display()),
+            ),
+            Ok(Err(error)) => {
+                let text = format!("Profiling failed: {}: {error}", folder.display());
+                writer.log.core("profiler.py:121", &text);
+            }
+            Err(_) => writer.log.core("profiler.py:122", "Profiling failed."),
+        }
+    }));
+    Ok("Start profiling.\n")
+}
+
+/// Stops recording and waits until the trace is on disk.
+pub async fn stop(app: &App) -> Result<&'static str, ApiError> {
+    let Some(writing) = app.take_profile() else {
+        let message = "Profiling is not in progress. Call /start_profile first.";
+        return Err(ApiError::bad_request(app.config.dialect, message, None));
+    };
+    app.command(Command::StopProfile);
+    // A failure is in the log.
+    let _ = writing.await;
+    Ok("Stop profiling. This will take some time.\n")
+}
