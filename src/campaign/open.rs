@@ -213,20 +213,20 @@ fn create(workspace: &Path, model: &str) -> Result<Campaign, CampaignError> {
     let name = format!("{day}_{}_sota_humanize", slug(model));
     let runs = workspace.join("runs");
     crate::disk::create_dir(&runs)?;
-    for number in 1.. {
+    let mut number = 1;
+    loop {
         let root = runs.join(match number {
             1 => name.clone(),
             _ => format!("{name}_{number}"),
         });
         match std::fs::create_dir(&root) {
             Ok(()) => return Ok(Campaign::at(&root)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
             Err(source) => {
                 return Err(crate::disk::DiskError::Write { path: root, source }.into());
             }
         }
     }
-    unreachable!("the loop above only ends by returning")
 }
 
 /// A model's name as part of a folder's name.

@@ -11,8 +11,8 @@ mod call;
 mod demo;
 mod gap;
 mod guard;
-mod ncu;
 mod history;
+mod ncu;
 pub mod output;
 mod pipeline;
 mod serve;
@@ -47,10 +47,10 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
-    Ncu(ncu::NcuArgs),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
+    Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
@@ -93,10 +93,10 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
-        Command::Ncu(args) => ncu::run(args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),
+        Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),

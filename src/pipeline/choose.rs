@@ -1,5 +1,7 @@
 //! Which pass to open, and why.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::error::PipelineError;
@@ -34,77 +36,65 @@ pub(super) fn choose(
     if found.is_empty() {
         return Err(none(path, passes, stage));
     }
-    let of_state = |state: PassState| -> Vec<usize> {
+    let pool = pool(passes, &found, like);
+    if pool.is_empty() {
+        return Ok(cut(passes, &found));
+    }
+    let wall = |index: usize| passes.passes[index].wall.wall_ns() as f64;
+    let middle = median(pool.iter().map(|&index| wall(index)).collect());
+    let off = |index: usize| (wall(index) - middle).abs();
+    let nearest = pool
+        .iter()
+        .copied()
+        .min_by(|&a, &b| off(a).total_cmp(&off(b)));
+    let index = nearest.unwrap_or(pool[0]);
+    Ok(ChosenPass {
+        index: index as u32,
+        reason: reason(&passes.passes[index], pool.len(), middle),
+    })
+}
+
+/// The passes of one kind to choose from: those of the best state that the
+/// kind has. The kind is the one nearest to what is asked for, else the one
+/// with the most steady passes, else the one that keeps the GPU longest.
+fn pool(passes: &Passes, found: &[usize], like: Option<Like>) -> Vec<usize> {
+    let mut kinds: HashMap<(Stage, StepShape), Vec<usize>> = HashMap::new();
+    for &index in found {
+        let pass = &passes.passes[index];
+        if pass.state != PassState::Cut {
+            kinds
+                .entry((pass.stage, pass.shape))
+                .or_default()
+                .push(index);
+        }
+    }
+    let in_state = |members: &[usize], state: PassState| -> Vec<usize> {
         let is = |index: &usize| passes.passes[*index].state == state;
-        found.iter().copied().filter(is).collect()
+        members.iter().copied().filter(is).collect()
     };
-    let states = [
+    let best = kinds.into_values().max_by_key(|members| {
+        let pass = &passes.passes[members[0]];
+        let busy: i64 = members
+            .iter()
+            .map(|&index| passes.passes[index].wall.busy_ns)
+            .sum();
+        (
+            like.map(|like| Reverse(distance(pass, like))),
+            in_state(members, PassState::Steady).len(),
+            busy,
+        )
+    });
+    let best = best.unwrap_or_default();
+    [
         PassState::Steady,
         PassState::Alone,
         PassState::Unsteady,
         PassState::Cold,
-    ];
-    let candidates = match like {
-        Some(_) => found
-            .iter()
-            .copied()
-            .filter(|&index| passes.passes[index].state != PassState::Cut)
-            .collect(),
-        None => states
-            .into_iter()
-            .map(of_state)
-            .find(|found| !found.is_empty())
-            .unwrap_or_default(),
-    };
-    if candidates.is_empty() {
-        return Ok(cut(passes, &found));
-    }
-    let kind = |index: usize| (passes.passes[index].stage, passes.passes[index].shape);
-    let size = |index: usize| {
-        candidates
-            .iter()
-            .filter(|&&other| kind(other) == kind(index))
-            .count()
-    };
-    let best = candidates.iter().copied().max_by_key(|&index| {
-        let pass = &passes.passes[index];
-        (
-            like.map(|like| std::cmp::Reverse(distance(pass, like))),
-            pass.state == PassState::Steady,
-            size(index),
-            std::cmp::Reverse(index),
-        )
-    });
-    let best = best.unwrap_or(candidates[0]);
-    let (steady, alike): (Vec<usize>, Vec<usize>) = {
-        let same: Vec<usize> = candidates
-            .iter()
-            .copied()
-            .filter(|&other| kind(other) == kind(best))
-            .collect();
-        let steady = same
-            .iter()
-            .copied()
-            .filter(|&index| passes.passes[index].state == PassState::Steady);
-        (steady.collect(), same)
-    };
-    let pool = if steady.is_empty() { &alike } else { &steady };
-    let wall = |index: usize| passes.passes[index].wall.wall_ns() as f64;
-    let middle = median(pool.iter().map(|&index| wall(index)).collect());
-    let index = pool
-        .iter()
-        .copied()
-        .min_by(|&a, &b| {
-            (wall(a) - middle)
-                .abs()
-                .total_cmp(&(wall(b) - middle).abs())
-        })
-        .unwrap_or(best);
-    let reason = reason(&passes.passes[index], pool.len(), middle);
-    Ok(ChosenPass {
-        index: index as u32,
-        reason,
-    })
+    ]
+    .into_iter()
+    .map(|state| in_state(&best, state))
+    .find(|pool| !pool.is_empty())
+    .unwrap_or_default()
 }
 
 fn reason(pass: &Pass, pool: usize, middle: f64) -> String {
@@ -127,7 +117,7 @@ fn describe(pass: &Pass) -> String {
     if let Some(batch) = pass.shape.batch {
         text.push_str(&format!(" batch-{batch}"));
     }
-    if let Some(tokens) = pass.shape.prefill_tokens {
+    if let Some(tokens) = pass.shape.prefill_tokens.filter(|&tokens| tokens > 0) {
         text.push_str(&format!(" {tokens}-token"));
     }
     text

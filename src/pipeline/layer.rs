@@ -133,7 +133,7 @@ impl<'a> Layers<'a> {
             avg_wall_us: average(wall),
             avg_sum_us: average(sum(|wall| wall.sum_ns)),
             avg_idle_us: average(sum(Wall::idle_ns)),
-            kernels: self.walls[representative].kernels,
+            kernels: self.usual_kernels(&members),
             representative: representative as u32,
             pass_share_pct: thousandth(100.0 * wall as f64 / self.pass_ns.max(1) as f64),
             by_category: self.by_category(&members),
@@ -141,16 +141,27 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// The layer of a type whose wall time is nearest the type's median; the
-    /// first and last layer of the pass only where the type has no other.
+    /// How many kernels most layers of a type have.
+    fn usual_kernels(&self, members: &[usize]) -> u32 {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for &layer in members {
+            *counts.entry(self.walls[layer].kernels).or_insert(0) += 1;
+        }
+        let most = counts.into_iter().max_by_key(|&(_, count)| count);
+        most.map_or(0, |(kernels, _)| kernels)
+    }
+
+    /// Of the layers that have as many kernels as most of their type, the one
+    /// whose wall time is nearest their median; the first and last layer of
+    /// the pass only where there is no other.
     pub fn representative(&self, name: &str) -> usize {
-        let all = self.members(name);
-        let inner: Vec<usize> = all
-            .iter()
-            .copied()
-            .filter(|&layer| layer > 0 && layer + 1 < self.len())
-            .collect();
-        let members = if inner.is_empty() { all } else { inner };
+        let mut members = self.members(name);
+        let usual = self.usual_kernels(&members);
+        members.retain(|&layer| self.walls[layer].kernels == usual);
+        let inner = |layer: &usize| *layer > 0 && *layer + 1 < self.len();
+        if members.iter().any(inner) {
+            members.retain(inner);
+        }
         let wall = |layer: usize| self.walls[layer].wall_ns() as f64;
         let middle = median(members.iter().map(|&layer| wall(layer)).collect());
         members

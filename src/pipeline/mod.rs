@@ -28,6 +28,8 @@ mod steady;
 mod summary;
 #[cfg(test)]
 mod synthetic;
+#[cfg(test)]
+mod tests;
 mod types;
 mod units;
 

@@ -75,7 +75,7 @@ pub struct PassRow {
     /// Layers found; 0 where none repeat.
     pub layers: u32,
     pub kernels: u32,
-    /// Whether it belongs to the steady stretch of its kind.
+    /// Whether its wall time is the steady one of its kind.
     pub steady: bool,
     pub state: PassState,
     /// What is odd about it.
@@ -87,11 +87,11 @@ pub struct PassRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PassState {
-    /// In the stretch between changes that has the most passes.
+    /// Near the wall time of the longest stretch between changes.
     Steady,
-    /// Before that stretch.
+    /// Before the first steady one.
     Cold,
-    /// Outside that stretch otherwise.
+    /// Further from it, after that.
     Unsteady,
     /// Too few passes of its kind to tell.
     Alone,
@@ -147,10 +147,10 @@ pub struct LayerType {
     pub avg_wall_us: f64,
     pub avg_sum_us: f64,
     pub avg_idle_us: f64,
-    /// Kernels of the representative layer.
+    /// Kernels that most layers of the type have.
     pub kernels: u32,
-    /// The layer whose wall time is nearest the type's median, away from the
-    /// ends of the pass where there is a choice.
+    /// Of the layers with that many kernels the one whose wall time is nearest
+    /// the median, away from the ends of the pass where there is a choice.
     pub representative: u32,
     /// Share of the chosen pass's wall time, percent.
     pub pass_share_pct: f64,

@@ -10,6 +10,10 @@ use crate::trace::{CategoryColumn, GpuKind, KernelCategory, NameId, Trace};
 /// Layers this regular are not looked for in another way.
 const REGULAR: f64 = 0.7;
 
+/// A kernel of a side stream, or a copy, is of the layers when at least one
+/// in so many layers has one.
+const RECURRING: usize = 8;
+
 /// The layers of one pass.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
@@ -135,7 +139,9 @@ impl<'t> Search<'t> {
         found
     }
 
-    /// Gives every GPU row of the pass to the layer in whose time it starts.
+    /// Gives the kernels that layers were found by to their layers, and those
+    /// of other streams and copies, where they recur, to the layer in whose
+    /// time they start.
     fn found(&self, layering: &Layering, view: &[u32], rows: &[u32]) -> Found {
         let start = |row: u32| self.trace.gpu.start_ns[row as usize];
         let end = |row: u32| self.trace.gpu.end_ns(row as usize);
@@ -148,12 +154,26 @@ impl<'t> Search<'t> {
             .last()
             .and_then(|range| view[range.clone()].iter().map(|&row| end(row)).max())
             .unwrap_or(i64::MIN);
-        let mut layers = vec![Vec::new(); ranges.len()];
-        for &row in rows {
+        let in_time = |row: u32| {
             let at = start(row);
             let layer = starts.partition_point(|&start| start <= at);
-            if layer > 0 && at < last_end {
-                layers[layer - 1].push(row);
+            (layer > 0 && at < last_end).then(|| layer - 1)
+        };
+        let recurring = self.recurring(rows, ranges.len(), in_time);
+        let mut viewed = vec![false; rows.len()];
+        for range in ranges {
+            for &row in &view[range.clone()] {
+                if let Ok(at) = rows.binary_search(&row) {
+                    viewed[at] = true;
+                }
+            }
+        }
+        let mut layers = vec![Vec::new(); ranges.len()];
+        for (&row, viewed) in rows.iter().zip(viewed) {
+            if let Some(layer) = in_time(row)
+                && (viewed || recurring[self.by_name[row as usize] as usize])
+            {
+                layers[layer].push(row);
             }
         }
         let symbols = |range: &Range<usize>| {
@@ -171,6 +191,35 @@ impl<'t> Search<'t> {
                 .map(|range| view[range.start])
                 .collect(),
         }
+    }
+}
+
+impl Search<'_> {
+    /// Which names run in so many layers that they belong to them; others on
+    /// side streams are the host's work for another pass.
+    fn recurring(
+        &self,
+        rows: &[u32],
+        layers: usize,
+        in_time: impl Fn(u32) -> Option<usize>,
+    ) -> Vec<bool> {
+        let mut seen_in: HashMap<Symbol, (usize, usize)> = HashMap::new();
+        for &row in rows {
+            if let Some(layer) = in_time(row) {
+                let seen = seen_in
+                    .entry(self.by_name[row as usize])
+                    .or_insert((0, usize::MAX));
+                if seen.1 != layer {
+                    *seen = (seen.0 + 1, layer);
+                }
+            }
+        }
+        let least = (layers / RECURRING).max(2).min(layers);
+        let mut recurring = vec![false; self.mixes.len()];
+        for (symbol, (count, _)) in seen_in {
+            recurring[symbol as usize] = count >= least;
+        }
+        recurring
     }
 }
 

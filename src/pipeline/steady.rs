@@ -10,7 +10,7 @@ const FEWEST: usize = 4;
 const PENALTY: f64 = 4.0;
 /// Relative noise below which walls count as equal.
 const LEAST_NOISE: f64 = 0.003;
-/// A pass further from its stretch's median than this share, and than this
+/// A pass further from the steady wall time than this share, and than this
 /// many times the usual deviation, is not steady.
 const OUTLIER_SHARE: f64 = 0.05;
 const OUTLIER_DEVIATIONS: f64 = 5.0;
@@ -20,8 +20,9 @@ const OUTLIER_DEVIATIONS: f64 = 5.0;
 /// The series of log walls is cut at its change points by binary
 /// segmentation: a cut must lower the sum of squares by more than a penalty
 /// that follows from the noise, which the differences of neighbours tell
-/// (median absolute deviation). The longest stretch, of equals the latest, is
-/// the steady one.
+/// (median absolute deviation). The longest stretch, of equals the latest,
+/// gives the steady wall time; passes before the first that is near it are
+/// cold.
 pub(super) fn states(walls: &[f64]) -> Vec<PassState> {
     if walls.len() < FEWEST {
         return vec![PassState::Alone; walls.len()];
@@ -43,15 +44,16 @@ pub(super) fn states(walls: &[f64]) -> Vec<PassState> {
         .map(|pair| pair[0]..pair[1])
         .max_by_key(|stretch| (stretch.len(), stretch.start))
         .unwrap_or(0..0);
-    let middle = median(logs[steady.clone()].to_vec());
+    let middle = median(logs[steady].to_vec());
     let reach = (OUTLIER_DEVIATIONS * noise).max(OUTLIER_SHARE);
-    (0..logs.len())
-        .map(|at| match at {
-            at if at < steady.start => PassState::Cold,
-            at if steady.contains(&at) && (logs[at] - middle).abs() <= reach => PassState::Steady,
-            _ => PassState::Unsteady,
-        })
-        .collect()
+    let near = |log: &f64| (log - middle).abs() <= reach;
+    let warm = logs.iter().position(near).unwrap_or(0);
+    let state = |(at, log): (usize, &f64)| match (near(log), at < warm) {
+        (true, _) => PassState::Steady,
+        (false, true) => PassState::Cold,
+        (false, false) => PassState::Unsteady,
+    };
+    logs.iter().enumerate().map(state).collect()
 }
 
 fn segment(logs: &[f64], offset: usize, penalty: f64, cuts: &mut Vec<usize>) {

@@ -3,9 +3,9 @@
 mod analyze_pipeline;
 mod campaign;
 mod check_gap;
-mod ncu_digest;
 mod profile;
 mod query_history;
+mod ncu_digest;
 mod run_benchmark;
 mod scope;
 
@@ -20,9 +20,9 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<query_history::QueryHistory>(),
         Entry::of::<run_benchmark::RunBenchmark>(),
         Entry::of::<check_gap::CheckGap>(),
-        Entry::of::<ncu_digest::NcuDigest>(),
         Entry::of::<profile::Profile>(),
         Entry::of::<analyze_pipeline::AnalyzePipeline>(),
+        Entry::of::<ncu_digest::NcuDigest>(),
     ]
 }
 

@@ -118,7 +118,8 @@ impl Steady {
         }
         let least = segments.len().min(2);
         let steady = |(&once, &present): (&usize, &usize)| {
-            present >= least && once as f64 >= CORE * present as f64
+            let but_one = present >= 4 && once + 1 == present;
+            present >= least && (but_one || once as f64 >= CORE * present as f64)
         };
         Self(once.iter().zip(&present).map(steady).collect())
     }
