@@ -70,7 +70,7 @@ pub fn argv(request: &CollectRequest) -> Vec<String> {
     let or = |value: u32, default: u32| if value == 0 { default } else { value };
     option("--launch-skip", or(request.skip, 1).to_string());
     option("--launch-count", or(request.count, 3).to_string());
-    option("--import-source", "yes".into());
+    option("--import-source", "on".into());
     option("--force-overwrite", String::new());
     let output = if request.output.as_os_str().is_empty() {
         "kernel.ncu-rep".to_string()
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(
             argv(&request).join(" "),
             "ncu --section SchedulerStats --section SpeedOfLight --section LaunchStats --section Occupancy \
-             --kernel-name regex:^rmsnorm$ --launch-skip 1 --launch-count 3 --import-source yes --force-overwrite \
+             --kernel-name regex:^rmsnorm$ --launch-skip 1 --launch-count 3 --import-source on --force-overwrite \
              --export kernel.ncu-rep ./harness --rows 4096"
         );
         assert!(

@@ -341,8 +341,10 @@ fn moved(base: &Facts, cand: &Facts, rules: &Rules) -> Vec<MetricMove> {
         .filter_map(|quantity| {
             let (before, after) = (base.get(quantity)?, cand.get(quantity)?);
             let change = relative(before.value, after.value);
-            let significant =
-                change.map_or(after.value != 0.0, |pct| pct.abs() >= rules.moved.least_pct);
+            let points = (after.value - before.value).abs();
+            let significant = change
+                .map_or(after.value != 0.0, |pct| pct.abs() >= rules.moved.least_pct)
+                && (after.unit != "%" || points >= rules.moved.least_points);
             significant.then(|| MetricMove {
                 metric: after.metric.clone(),
                 baseline: before.value,

@@ -59,7 +59,7 @@ const SUBJECT: Sizes = Sizes {
 /// The other kernels of a short digest.
 const BRIEF: Sizes = Sizes {
     stalls: 2,
-    rules: 1,
+    rules: 0,
     hotspots: 0,
     name: 80,
     message: 0,
@@ -226,7 +226,16 @@ impl Engine<'_> {
             self.rules,
             &choice,
         );
-        for failed in comparison.checks.iter().filter(|check| !check.passed) {
+        // Other blocks for the same bytes are what many edits are about.
+        let verified = comparison.checks.iter().any(|check| {
+            check.check == "work" && check.passed && !check.detail.starts_with("not verified")
+        });
+        let odd = comparison
+            .checks
+            .iter()
+            .filter(|check| !check.passed)
+            .filter(|check| check.check != "grid" || !verified);
+        for failed in odd {
             record
                 .warnings
                 .push(format!("{}: {}", failed.check, failed.detail));
@@ -277,10 +286,10 @@ impl Engine<'_> {
         };
         record.next = match edit.gate.as_str() {
             "missing_metrics" => "profile the kernel alone with the command in `collect`, then digest that report".to_string(),
-            _ if edit.stop => match record.kernels.iter().find(|kernel| kernel.name != edit.kernel) {
+            _ if edit.stop => match record.kernels.iter().find(|kernel| is_worth_a_look(kernel, &edit.kernel)) {
                 Some(other) => format!(
-                    "nothing to edit here; digest the next kernel by time: kernel = {:?}",
-                    format!("^{}", regex::escape(&shorten(&other.name, 60)))
+                    "nothing to edit here; the hottest kernel that is not at a roof: kernel = `^{}`",
+                    regex::escape(&other.name.chars().take(60).collect::<String>())
                 ),
                 None => "nothing to edit here; go to another kernel of the profile, or to fusion".to_string(),
             },
@@ -361,6 +370,12 @@ fn brief(value: f64, sizes: &Sizes) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 
+/// Another kernel than the one with the edit, and not at a roof itself.
+fn is_worth_a_look(kernel: &KernelDigest, edited: &str) -> bool {
+    !edited.starts_with(kernel.name.trim_end_matches("..."))
+        && !kernel.bound_reason.starts_with("roof")
+}
+
 fn stalls(facts: &Facts, sizes: &Sizes) -> Vec<Stall> {
     let mut stalls: Vec<_> = facts
         .iter()
@@ -398,9 +413,7 @@ fn metrics(facts: &Facts, sizes: &Sizes) -> BTreeMap<String, f64> {
             .iter()
             .any(|prefix| name.starts_with(prefix)),
         Shown::Headline => headline,
-        Shown::Throughput => {
-            ["time_ns", "sm_pct", "memory_pct", "dram_pct", "tensor_pct"].contains(&name)
-        }
+        Shown::Throughput => ["time_ns", "sm_pct", "dram_pct"].contains(&name),
     };
     facts
         .iter()

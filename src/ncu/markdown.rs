@@ -113,11 +113,11 @@ fn next_edit(text: &mut String, edit: &NextEdit) {
         );
     }
     if let Some(location) = &edit.location {
-        let _ = writeln!(text, "\n- Where: {}", place(location));
+        let _ = writeln!(text, "\nWhere: {}", place(location));
     }
     let _ = writeln!(
         text,
-        "- Expected: {}\n- Validate: {}",
+        "\n- Expected: {}\n- Validate: {}",
         edit.expected, edit.validate
     );
     if !edit.risk.is_empty() {

@@ -26,6 +26,8 @@ pub(super) struct Rules {
 #[serde(deny_unknown_fields)]
 pub(super) struct Moved {
     pub least_pct: f64,
+    /// The least move of a percentage, in points.
+    pub least_points: f64,
     pub quantities: Vec<String>,
 }
 

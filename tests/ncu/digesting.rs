@@ -329,6 +329,29 @@ fn a_line_is_quoted_from_the_source_that_is_given() {
 }
 
 #[test]
+fn a_stop_names_the_kernel_to_look_at_instead() {
+    let next = of("torch_mix").next;
+    assert!(
+        next.ends_with("kernel = `^cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_`"),
+        "{next}"
+    );
+    assert!(of("saxpy_lean").next.contains("go to another kernel"));
+}
+
+#[test]
+fn other_blocks_for_the_same_bytes_are_no_warning() {
+    let record = pair("rmsnorm_scalar", "rmsnorm_vec");
+    assert!(record.warnings.is_empty(), "{:?}", record.warnings);
+    let moved = &record.comparison.as_ref().unwrap().moved;
+    assert!(
+        !moved
+            .iter()
+            .any(|entry| entry.metric.starts_with("sm__pipe_tensor")),
+        "{moved:?}"
+    );
+}
+
+#[test]
 fn stalls_are_shares_of_warp_latency() {
     let stalls = &of("transpose_naive").kernels[0].stalls;
     assert_eq!(
