@@ -3,8 +3,12 @@
 //! `cargo bench --bench client_cost` starts a paced mock engine in a process
 //! of its own (256 streams, a 230-byte chunk every 10 ms each), lets both
 //! clients read it one after the other, and prints chunks per processor
-//! second of the client and their ratio. Run it on a quiet machine: a client
-//! that is kept waiting finds several chunks in one read, and looks cheap. The Python client lives in
+//! second of the client and their ratio, for two kinds of pacing: `steps`
+//! writes to all streams at once, as the decode steps of an engine do;
+//! `staggered` spreads them evenly, so that every chunk wakes the client by
+//! itself, which costs both clients most and never happens in an engine.
+//! Run it on a quiet machine: a client that is kept waiting finds several
+//! chunks in one read, and looks cheap. The Python client lives in
 //! `benches/client_cost.py`, which makes itself a virtual environment.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,12 +28,50 @@ const GAP: Duration = Duration::from_millis(10);
 const CHUNK_BYTES: usize = 230;
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some("mock") {
-        mock();
+    if let Some(pacing) = std::env::args().nth(1).as_deref().and_then(Pacing::named) {
+        mock(pacing);
         return;
     }
     println!("{STREAMS} streams, {CHUNK_BYTES}-byte chunks every {GAP:?}, {CHUNKS} a stream");
-    let engine = Engine::start();
+    for pacing in [Pacing::Steps, Pacing::Staggered] {
+        println!("\npaced in {}:", pacing.name());
+        compare(pacing);
+    }
+    println!("\nwanted in steps: at least 100,000 chunks/CPU-s, and 4 times a Python client's");
+}
+
+/// When the mock writes to its streams.
+#[derive(Clone, Copy)]
+enum Pacing {
+    Steps,
+    Staggered,
+}
+
+impl Pacing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Staggered => "staggered",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Steps, Self::Staggered]
+            .into_iter()
+            .find(|pacing| pacing.name() == name)
+    }
+
+    /// When turn number `turn` over all streams is due.
+    fn due(self, turn: usize) -> Duration {
+        match self {
+            Self::Steps => GAP * (turn / STREAMS) as u32,
+            Self::Staggered => GAP / STREAMS as u32 * turn as u32,
+        }
+    }
+}
+
+fn compare(pacing: Pacing) {
+    let engine = Engine::start(pacing);
     let threads = std::env::var("LOAD_THREADS")
         .ok()
         .and_then(|threads| threads.parse().ok())
@@ -52,7 +94,6 @@ fn main() {
             }
         }
     }
-    println!("wanted: at least 100,000 chunks/CPU-s, and 4 times a Python client's");
 }
 
 struct Cost {
@@ -139,10 +180,10 @@ struct Engine {
 }
 
 impl Engine {
-    fn start() -> Self {
+    fn start(pacing: Pacing) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
         let mut process = Command::new(program)
-            .arg("mock")
+            .arg(pacing.name())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -164,7 +205,7 @@ impl Drop for Engine {
     }
 }
 
-fn mock() {
+fn mock(pacing: Pacing) {
     // Ends with its parent: the pipe on standard input closes.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);
@@ -174,7 +215,7 @@ fn mock() {
     println!("{}", listener.local_addr().expect("an address"));
     std::io::stdout().flush().expect("the address is written");
     let (ready, started) = mpsc::channel();
-    std::thread::spawn(move || pace(&started));
+    std::thread::spawn(move || pace(pacing, &started));
     for stream in listener.incoming().flatten() {
         let ready = ready.clone();
         std::thread::spawn(move || begin(stream, &ready));
@@ -199,15 +240,14 @@ fn begin(mut stream: TcpStream, ready: &mpsc::Sender<TcpStream>) {
     }
 }
 
-/// Writes to each stream every 10 ms, the streams evenly staggered in the
-/// gap, as the front end of an engine writes one stream after the other.
-fn pace(started: &mpsc::Receiver<TcpStream>) {
+/// Writes to each stream every 10 ms.
+fn pace(pacing: Pacing, started: &mpsc::Receiver<TcpStream>) {
     let chunk = chunk();
     loop {
         let streams: Vec<TcpStream> = started.iter().take(STREAMS).collect();
         let start = Instant::now() + GAP;
         for turn in 0..CHUNKS * STREAMS {
-            let due = start + GAP / STREAMS as u32 * turn as u32;
+            let due = start + pacing.due(turn);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let _ = (&streams[turn % STREAMS]).write_all(&chunk);
         }

@@ -1,9 +1,14 @@
 //! Time of one gap check on 10,000 rows, reading included: `cargo bench --bench gap`.
+//!
+//! Judged by CPU time, which other work on the machine changes less than wall time.
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use sota_loop::gap::{GapRequest, check, read_rows};
 
 const CANDIDATES: usize = 5;
@@ -30,26 +35,48 @@ fn main() -> Result<(), Box<dyn Error>> {
     file.flush()?;
     drop(file);
     let bytes = std::fs::metadata(&path)?.len();
-    let mut times: Vec<(Duration, Duration)> = (0..20)
-        .map(|_| {
-            let started = Instant::now();
-            let read = read_rows(&path)?;
-            let reading = started.elapsed();
-            let record = check(&GapRequest::new("sglang"), &read)?;
-            assert_eq!(record.scenarios.len(), LOADS);
-            Ok((started.elapsed(), reading))
-        })
+    let mut runs: Vec<Run> = (0..20)
+        .map(|_| Run::of(&path))
         .collect::<Result<_, Box<dyn Error>>>()?;
-    times.sort();
-    let (whole, reading) = times[times.len() / 2];
+    runs.sort_by_key(|run| run.cpu);
+    let median = &runs[runs.len() / 2];
     println!(
-        "check_gap: {rows} rows, {:.1} MB: {whole:.1?} at the median ({reading:.1?} of it reading), \
-         slowest {:.1?}, limit {LIMIT:?}: {}",
+        "check_gap: {rows} rows, {:.1} MB: {:.1?} of CPU at the median ({:.1?} of it reading), wall \
+         {:.1?}, limit {LIMIT:?}: {}",
         bytes as f64 / 1e6,
-        times[times.len() - 1].0,
-        if whole < LIMIT { "ok" } else { "TOO SLOW" }
+        median.cpu,
+        median.reading,
+        median.wall,
+        if median.cpu < LIMIT { "ok" } else { "TOO SLOW" }
     );
     Ok(())
+}
+
+struct Run {
+    cpu: Duration,
+    reading: Duration,
+    wall: Duration,
+}
+
+impl Run {
+    fn of(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let (wall, cpu) = (Instant::now(), thread_cpu()?);
+        let read = read_rows(path)?;
+        let reading = thread_cpu()? - cpu;
+        let record = check(&GapRequest::new("sglang"), &read)?;
+        assert_eq!(record.scenarios.len(), LOADS);
+        Ok(Self {
+            cpu: thread_cpu()? - cpu,
+            reading,
+            wall: wall.elapsed(),
+        })
+    }
+}
+
+fn thread_cpu() -> Result<Duration, Box<dyn Error>> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(u64::try_from(micros)?))
 }
 
 /// A row with every key of the layout, as run_benchmark writes it.

@@ -82,6 +82,10 @@ fn report(path: &Path) -> Outcome<f64> {
     println!("{}", path.display());
     let mut analysis = 0.0;
     let mut floor = 0.0;
+    println!(
+        "  unpacked {:.0} MB",
+        trace::unpack_only(path)? as f64 / 1e6
+    );
     for what in ["unpack", "read", "analyze"] {
         let (cpu, peak_mb) = in_own_process(what, path)?;
         println!("  {what:<8} {cpu:6.2} s CPU {peak_mb:7.0} MB peak");

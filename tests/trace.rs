@@ -344,3 +344,27 @@ fn without_annotations_sampling_kernels_cut_the_passes() {
     assert_eq!(hinted.source, StepSource::Folder);
     assert!(hinted.steps.iter().all(|step| step.stage == Stage::Prefill));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is done to a trace, reading it ends with tables or an error.
+    #[test]
+    fn no_damage_makes_the_reader_panic(
+        cut in 0usize..4000,
+        at in 0usize..4000,
+        junk in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        let events: Vec<String> = (0..12)
+            .map(|n| kernel("k", &n.to_string(), "1e300", n))
+            .collect();
+        let mut bytes = document(&events).into_bytes();
+        let at = at.min(bytes.len());
+        bytes.splice(at..(at + junk.len() / 2).min(bytes.len()), junk);
+        bytes.truncate(bytes.len().saturating_sub(cut % 700));
+        if let Ok(trace) = read_bytes(&bytes) {
+            let categories = CategoryColumn::new(&trace);
+            let _ = Steps::new(&trace, &categories, None);
+        }
+    }
+}

@@ -88,8 +88,11 @@ fn commits(places: &Places, root: &Path) {
     );
 }
 
+/// Makes the words of a question about a known item, if it suits the item.
+type Asker = fn(&mut Random, &Known) -> Option<String>;
+
 fn known_items(places: &Places, root: &Path, known: &[Known]) {
-    let kinds: [(&str, fn(&mut Random, &Known) -> Option<String>); 5] = [
+    let kinds: [(&str, Asker); 5] = [
         ("title words, any order", |random, item| {
             Some(shuffled(random, &item.title))
         }),

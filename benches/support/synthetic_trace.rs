@@ -92,7 +92,7 @@ pub fn write(out: &mut impl Write, events: u64) -> io::Result<u64> {
     writer.head()?;
     let mut step = 0u32;
     while writer.written < events {
-        if step % 4 == 0 {
+        if step.is_multiple_of(4) {
             writer.eager_prefill()?;
         } else {
             writer.decode_replay()?;

@@ -12,6 +12,7 @@ mod demo;
 mod gap;
 mod guard;
 mod history;
+mod ncu;
 pub mod output;
 mod pipeline;
 mod serve;
@@ -49,6 +50,7 @@ pub enum Command {
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
+    Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
@@ -94,6 +96,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),
+        Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),

@@ -17,25 +17,24 @@ pub(super) struct Side<'a> {
 /// Pairs the baseline's group with the candidate's: the same kernel if it is
 /// there, else the longest name in common, else the hottest of each.
 pub(super) fn pair(baseline: &[Group], candidate: &[Group]) -> Option<(usize, usize)> {
-    let mut best: Option<((bool, bool, usize, f64), usize, usize)> = None;
-    for (b, base) in baseline.iter().enumerate() {
-        for (c, cand) in candidate.iter().enumerate() {
-            let (Some(x), Some(y)) = (base.launch(), cand.launch()) else {
-                continue;
-            };
-            let same = x.name == y.name;
-            let shape = same && (x.grid, x.block) == (y.grid, y.block);
-            let family = shared_words(&x.function, &y.function).len();
-            let score = (shape, same, family, total_time(base) + total_time(cand));
-            if best.is_none_or(|(known, ..)| score > known) {
-                best = Some((score, b, c));
-            }
-        }
-    }
-    best.map(|(_, b, c)| (b, c))
+    let pairs = (0..baseline.len()).flat_map(|b| (0..candidate.len()).map(move |c| (b, c)));
+    // Groups come hottest first, and `max_by_key` takes the last of equals.
+    pairs
+        .rev()
+        .max_by_key(|&(b, c)| likeness(&baseline[b], &candidate[c]))
 }
 
-/// Median duration times launches, in ns.
+/// Same shape, same name, words of the name in common.
+fn likeness(a: &Group, b: &Group) -> (bool, bool, usize) {
+    let (Some(a), Some(b)) = (a.launch(), b.launch()) else {
+        return (false, false, 0);
+    };
+    let same = a.name == b.name;
+    let shape = same && (a.grid, a.block) == (b.grid, b.block);
+    (shape, same, shared_words(&a.function, &b.function).len())
+}
+
+/// Time of all launches, in ns.
 pub(super) fn total_time(group: &Group) -> f64 {
     group.values("gpu__time_duration.sum").iter().sum()
 }

@@ -21,29 +21,52 @@ use super::record::{
 use super::report::{Launch, MessageKind, Report, SpeedupScope};
 use super::rules::Rules;
 
-/// Kernels, stalls, rules and hot lines in a short digest.
-const SUMMARY: Sizes = Sizes {
-    kernels: 4,
-    stalls: 4,
-    rules: 3,
-    hotspots: 3,
-    message: 160,
-};
-const FULL: Sizes = Sizes {
-    kernels: usize::MAX,
-    stalls: usize::MAX,
-    rules: usize::MAX,
-    hotspots: 12,
-    message: usize::MAX,
-};
-
+/// How much of a kernel is shown.
 struct Sizes {
-    kernels: usize,
     stalls: usize,
     rules: usize,
     hotspots: usize,
+    /// Characters of a name and of a rule's message.
+    name: usize,
     message: usize,
+    metrics: Shown,
 }
+
+#[derive(PartialEq)]
+enum Shown {
+    All,
+    Headline,
+    Throughput,
+}
+
+const FULL: Sizes = Sizes {
+    stalls: usize::MAX,
+    rules: usize::MAX,
+    hotspots: 12,
+    name: usize::MAX,
+    message: usize::MAX,
+    metrics: Shown::All,
+};
+/// The kernel that gets the edit, in a short digest.
+const SUBJECT: Sizes = Sizes {
+    stalls: 4,
+    rules: 3,
+    hotspots: 3,
+    name: 200,
+    message: 160,
+    metrics: Shown::Headline,
+};
+/// The other kernels of a short digest.
+const BRIEF: Sizes = Sizes {
+    stalls: 2,
+    rules: 1,
+    hotspots: 0,
+    name: 80,
+    message: 0,
+    metrics: Shown::Throughput,
+};
+/// Kernels in a short digest.
+const BRIEF_KERNELS: usize = 10;
 
 /// Digests one report, or compares two, and names exactly one next edit.
 ///
@@ -137,10 +160,8 @@ impl Engine<'_> {
         found: &[Group],
         baseline: Option<&[Group]>,
     ) -> DigestRecord {
-        let sizes = match self.request.detail {
-            Detail::Summary => &SUMMARY,
-            Detail::Full => &FULL,
-        };
+        let full = self.request.detail == Detail::Full;
+        let most = if full { usize::MAX } else { BRIEF_KERNELS };
         let finder = Finder {
             report,
             path,
@@ -149,7 +170,7 @@ impl Engine<'_> {
         let mut record = DigestRecord {
             environment: environment(report),
             total: found.len(),
-            truncated: found.len() > sizes.kernels,
+            truncated: found.len() > most,
             ..DigestRecord::default()
         };
         let pair = baseline
@@ -160,12 +181,21 @@ impl Engine<'_> {
             self.comparison(&baseline[b], &found[c], &mut tried, &mut record);
         }
         for (at, group) in found.iter().enumerate() {
-            if at >= sizes.kernels && at != subject {
+            if at >= most && at != subject {
                 continue;
             }
+            let sizes = match (full, at == subject) {
+                (true, _) => &FULL,
+                (false, true) => &SUBJECT,
+                (false, false) => &BRIEF,
+            };
             let facts = self.definitions.facts(group);
             let choice = edit::choose(self.rules, &facts, group.name(), &tried);
-            let hotspots = finder.hotspots(group, sizes.hotspots);
+            let hotspots = if sizes.hotspots == 0 {
+                Vec::new()
+            } else {
+                finder.hotspots(group, FULL.hotspots)
+            };
             if at == subject {
                 record.next_edit = Some(edit::next_edit(
                     &choice, self.rules, &facts, group, &finder, &hotspots,
@@ -263,25 +293,25 @@ impl Engine<'_> {
         group: &Group,
         facts: &Facts,
         choice: &Choice,
-        hotspots: Vec<Hotspot>,
+        mut hotspots: Vec<Hotspot>,
         sizes: &Sizes,
     ) -> KernelDigest {
         let launch = group.launch();
         let (bound, bound_reason) = edit::bound(choice, facts);
         let (missing, _) = edit::lacking(choice, self.definitions);
-        let all = sizes.kernels == usize::MAX;
+        hotspots.truncate(sizes.hotspots);
         KernelDigest {
-            name: group.name().to_string(),
+            name: shorten(group.name(), sizes.name),
             launches: group.launches.len(),
-            duration_us: facts.value("time_ns").unwrap_or(f64::NAN) / 1e3,
-            duration_spread_pct: spread_pct(&group.values("gpu__time_duration.sum")),
+            duration_us: facts.value("time_ns").map(|ns| ns / 1e3),
+            duration_spread_pct: brief(spread_pct(&group.values("gpu__time_duration.sum")), sizes),
             grid: launch.map_or([0; 3], |launch| launch.grid),
             block: launch.map_or([0; 3], |launch| launch.block),
             bound,
             bound_reason,
-            stalls: stalls(facts, sizes.stalls),
-            occupancy: occupancy(facts),
-            metrics: metrics(facts, all),
+            stalls: stalls(facts, sizes),
+            occupancy: occupancy(facts, sizes),
+            metrics: metrics(facts, sizes),
             missing,
             rules: launch.map_or_else(Vec::new, |launch| self.ncu_rules(launch, sizes)),
             hotspots,
@@ -289,15 +319,12 @@ impl Engine<'_> {
     }
 
     fn ncu_rules(&self, launch: &Launch, sizes: &Sizes) -> Vec<RuleSummary> {
+        let all = sizes.metrics == Shown::All;
         let mut rules: Vec<_> = launch
             .messages()
             .filter(|(rule, _, message)| {
                 !self.rules.ignore.contains(&rule.identifier)
-                    && (sizes.rules == usize::MAX
-                        || matches!(
-                            message.kind,
-                            MessageKind::Optimization | MessageKind::Warning | MessageKind::Error
-                        ))
+                    && (all || message.kind != MessageKind::Ok)
             })
             .map(|(rule, item, message)| RuleSummary {
                 rule: rule.identifier.clone(),
@@ -307,7 +334,7 @@ impl Engine<'_> {
                 speedup_scope: item
                     .speedup
                     .map_or(SpeedupScope::Unknown, |speedup| speedup.scope),
-                speedup_pct: item.speedup.map(|speedup| speedup.percent),
+                speedup_pct: item.speedup.map(|speedup| brief(speedup.percent, sizes)),
             })
             .collect();
         let rank = |rule: &RuleSummary| {
@@ -326,25 +353,37 @@ impl Engine<'_> {
     }
 }
 
-fn stalls(facts: &Facts, most: usize) -> Vec<Stall> {
+/// In a short digest fractions have six significant digits; counts stay whole.
+fn brief(value: f64, sizes: &Sizes) -> f64 {
+    if sizes.metrics == Shown::All || value.fract() == 0.0 || !value.is_finite() {
+        return value;
+    }
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+fn stalls(facts: &Facts, sizes: &Sizes) -> Vec<Stall> {
     let mut stalls: Vec<_> = facts
         .iter()
         .filter_map(|(name, fact)| Some((name.strip_prefix("stall.")?, fact.value)))
         .filter(|(reason, pct)| !is_progress(reason) && *pct >= 0.05)
         .map(|(reason, pct)| Stall {
             reason: reason.to_string(),
-            pct,
+            pct: brief(pct, sizes),
         })
         .collect();
     stalls.sort_by(|a, b| b.pct.total_cmp(&a.pct));
-    stalls.truncate(most);
+    stalls.truncate(sizes.stalls);
     stalls
 }
 
-fn occupancy(facts: &Facts) -> Occupancy {
+fn occupancy(facts: &Facts, sizes: &Sizes) -> Occupancy {
     Occupancy {
-        theoretical_pct: facts.value("theoretical_occupancy_pct"),
-        achieved_pct: facts.value("achieved_occupancy_pct"),
+        theoretical_pct: facts
+            .value("theoretical_occupancy_pct")
+            .map(|pct| brief(pct, sizes)),
+        achieved_pct: facts
+            .value("achieved_occupancy_pct")
+            .map(|pct| brief(pct, sizes)),
         limiter: facts
             .iter()
             .find(|(name, fact)| name.starts_with("limited_by.") && fact.value > 0.0)
@@ -353,13 +392,20 @@ fn occupancy(facts: &Facts) -> Occupancy {
 }
 
 /// Plain metrics by their own name; formulas are cited in the edit only.
-fn metrics(facts: &Facts, all: bool) -> BTreeMap<String, f64> {
+fn metrics(facts: &Facts, sizes: &Sizes) -> BTreeMap<String, f64> {
+    let shown = |name: &str, headline: bool| match sizes.metrics {
+        Shown::All => !["top.", "limited_by."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)),
+        Shown::Headline => headline,
+        Shown::Throughput => {
+            ["time_ns", "sm_pct", "memory_pct", "dram_pct", "tensor_pct"].contains(&name)
+        }
+    };
     facts
         .iter()
-        .filter(|(_, fact)| (all || fact.headline) && !fact.metric.contains(' '))
-        .filter(|(name, _)| !name.starts_with("top.") && !name.starts_with("limited_by."))
-        .filter(|(name, _)| !name.starts_with("stall."))
-        .map(|(_, fact)| (fact.metric.clone(), fact.value))
+        .filter(|(name, fact)| shown(name, fact.headline) && !fact.metric.contains(' '))
+        .map(|(_, fact)| (fact.metric.clone(), brief(fact.value, sizes)))
         .collect()
 }
 
@@ -408,6 +454,7 @@ fn environment(report: &Report) -> Environment {
 /// Cuts a text at a character boundary and marks the cut.
 fn shorten(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
+        Some((0, _)) => String::new(),
         Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
         None => text.to_string(),
     }

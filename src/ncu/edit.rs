@@ -17,19 +17,13 @@ pub(super) struct Choice<'r> {
 }
 
 impl Choice<'_> {
-    /// Rules whose quantities were not collected, as sentences.
+    /// Gates that could not be ruled out, each once.
     fn untested(&self) -> Vec<String> {
-        self.untested
-            .iter()
-            .map(|(rule, missing)| {
-                format!(
-                    "{} ({}): {} not collected",
-                    rule.gate,
-                    rule.id,
-                    missing.join(", ")
-                )
-            })
-            .collect()
+        let mut gates = Vec::new();
+        for (rule, _) in &self.untested {
+            push_new(&mut gates, &rule.gate);
+        }
+        gates
     }
 }
 
@@ -162,6 +156,7 @@ fn from_rule(
         group
             .launch()
             .and_then(|launch| marked_line(launch, rule, finder, hotspots))
+            .or_else(|| stalled_line(rule, hotspots))
             .or_else(|| hotspots.first().cloned())
     };
     NextEdit {
@@ -226,7 +221,22 @@ fn validate(rule: &Rule, facts: &Facts) -> String {
     )
 }
 
+/// The hottest place where warps wait for what the rule speaks of.
+fn stalled_line(rule: &Rule, hotspots: &[Hotspot]) -> Option<Hotspot> {
+    let reasons: Vec<_> = rule
+        .evidence
+        .iter()
+        .filter_map(|quantity| quantity.strip_prefix("stall."))
+        .collect();
+    hotspots
+        .iter()
+        .find(|spot| reasons.contains(&spot.stall.as_str()))
+        .cloned()
+}
+
 /// The line that ncu's rules on the same thing point at.
+///
+/// Its rule on stalls marks lines of any stall, so it is not asked.
 fn marked_line(
     launch: &Launch,
     rule: &Rule,
@@ -236,7 +246,9 @@ fn marked_line(
     let marker = launch
         .rules
         .iter()
-        .filter(|result| rule.about.first() == Some(&result.identifier))
+        .filter(|result| {
+            rule.about.first() == Some(&result.identifier) && result.identifier != "CPIStall"
+        })
         .flat_map(|result| &result.markers)
         .find(|marker| marker.line.is_some() && !marker.file.is_empty())?;
     let known = hotspots

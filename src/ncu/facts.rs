@@ -176,7 +176,17 @@ impl Definitions {
             } else {
                 of / by * ratio.scale
             };
-            return Some((value, format!("{of_metric} / {by_metric}")));
+            let bracket = |formula: String| {
+                if formula.contains(' ') {
+                    format!("({formula})")
+                } else {
+                    formula
+                }
+            };
+            return Some((
+                value,
+                format!("{} / {}", bracket(of_metric), bracket(by_metric)),
+            ));
         }
         if !definition.max.is_empty() {
             return definition
@@ -261,7 +271,11 @@ impl StallFamily {
                         .filter(|share| share.is_finite())
                         .collect(),
                 )?;
-                Some((stall_name(reason).to_string(), share, name.to_string()))
+                let metric = match &self.total {
+                    Some(total) => format!("{name} / {total}"),
+                    None => name.to_string(),
+                };
+                Some((stall_name(reason).to_string(), share, metric))
             })
             .collect()
     }

@@ -19,6 +19,8 @@ mod error;
 mod facts;
 mod group;
 mod hotspots;
+mod markdown;
+mod permission;
 mod read;
 mod record;
 mod report;
@@ -30,6 +32,10 @@ pub use container::{ReadOptions, read_from, read_report};
 pub use csv::{parse_csv, read_csv};
 pub use digest::digest;
 pub use error::{Flaw, NcuError, Problem};
+pub use markdown::{markdown, next_version, row, write};
+pub use permission::{
+    CounterPermission, Counters, judge_permission, permission_argv, test_permission,
+};
 pub use read::{read, read_with};
 pub use record::*;
 pub use report::*;

@@ -95,8 +95,8 @@ pub struct KernelDigest {
     pub name: String,
     /// Number of launches that were taken together.
     pub launches: usize,
-    /// Median over the launches.
-    pub duration_us: f64,
+    /// Median over the launches; absent when it was not collected.
+    pub duration_us: Option<f64>,
     /// (max - min) / median in percent.
     pub duration_spread_pct: f64,
     pub grid: [u64; 3],
@@ -159,7 +159,9 @@ pub struct Occupancy {
 pub struct RuleSummary {
     pub rule: String,
     pub section: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     pub speedup_scope: SpeedupScope,
     /// ncu's estimate in percent: of run time (global), of the unit's efficiency (local).
@@ -266,7 +268,7 @@ pub struct NextEdit {
     pub risk: String,
     /// The least upper bound that ncu or the distance to the roof gives for the gain in run time.
     pub gain_at_most_pct: Option<f64>,
-    /// Gates before this one that could not be tested, and what they lacked.
+    /// Gates before this one that could not be tested; `missing` of the kernel names the metrics.
     pub untested: Vec<String>,
     /// Rules that fired before this one but were tried without effect.
     pub skipped: Vec<String>,

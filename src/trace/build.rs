@@ -8,6 +8,12 @@ use super::span::SpanTable;
 use super::warning::TraceWarning;
 use super::{ReadOptions, Trace};
 
+/// Times past this are no times: 2^61 ns, the year 2043 on a clock that began
+/// in 1970. Sums and differences of what is kept stay in range.
+const LATEST_NS: i64 = 1 << 61;
+/// Events longer than this, about a day, are taken for damaged.
+const LONGEST_NS: i64 = 100_000_000_000_000;
+
 /// Fills a trace's tables, event by event.
 pub(super) struct Builder<'o> {
     pub trace: Trace,
@@ -101,7 +107,9 @@ impl<'o> Builder<'o> {
         {
             return;
         }
-        let (Some(start), Some(dur)) = (event.start_ns, event.dur_ns) else {
+        let start = event.start_ns.filter(|ns| ns.abs() <= LATEST_NS);
+        let dur = event.dur_ns.filter(|&ns| ns <= LONGEST_NS);
+        let (Some(start), Some(dur)) = (start, dur) else {
             self.untimed += 1;
             return;
         };

@@ -1,6 +1,6 @@
 //! The analysis from request to record.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::attribute::{Attribution, Confidence, References, SiteMethod, attribute, eager_sites};
 use super::compare::{Side, compare_stage};
@@ -10,7 +10,8 @@ use super::kernel::Kernels;
 use super::loaded::Loaded;
 use super::ranks;
 use super::record::{
-    Detail, FileRecord, FileRole, StageComparison, StageRecord, TriageRecord, TriageRequest,
+    Detail, FileRecord, FileRole, RankSkew, StageComparison, StageRecord, TriageRecord,
+    TriageRequest,
 };
 use super::site::{SiteId, Sites};
 use super::stage::{Accounted, Context, is_mostly_replayed, stage_record, stray_record};
@@ -71,46 +72,18 @@ impl Analysis {
         });
         if let Some(mapping) = &request.mapping_input {
             let mapped = pick(mapping, request.rank)?;
-            self.refer(mapping, &mapped.traces, FileRole::Mapping)?;
-            self.refer(mapping, &mapped.captures, FileRole::GraphCapture)?;
+            let traces = self.load_all(mapping, &mapped.traces, FileRole::Mapping)?;
+            self.refer(&traces, SiteMethod::ReplayOrderMapping);
+            self.refer_captures(mapping, &mapped.captures);
         }
-        self.refer(&request.input, &picked.captures, FileRole::GraphCapture)?;
-
-        let eager: Vec<Vec<Option<SiteId>>> = inputs
-            .iter()
-            .map(|input| eager_sites(input, &mut self.sites))
-            .collect();
-        for (input, eager) in inputs.iter().zip(&eager) {
-            self.references
-                .add(input, eager, SiteMethod::ReplayOrderSameFile);
-        }
-        let mut analysed = Vec::new();
-        for (input, eager) in inputs.into_iter().zip(&eager) {
-            let attributions = attribute(
-                &input,
-                eager,
-                &self.references,
-                &self.kernels,
-                framework.as_deref(),
-                &mut self.sites,
-            );
-            let hint = hint_of(&picked.traces, &input.path);
-            let accounted = Accounted::new(input, &mut self.sites);
-            analysed.push(Analysed {
-                accounted,
-                attributions,
-                hint,
-            });
-        }
+        self.refer_captures(&request.input, &picked.captures);
+        let analysed = self.attribute_all(inputs, &picked.traces, framework.as_deref());
         let stages = self.stages(&analysed, min_share_pct);
         let comparison = match &request.compare_input {
             Some(path) => self.compare(path, request, &analysed, framework.as_deref())?,
             None => Vec::new(),
         };
-        let ranks = match picked.ranks.len() {
-            0 | 1 => None,
-            _ => Some(ranks::skew(&picked.ranks)?),
-        };
+        let ranks = self.skew(&picked.ranks);
         let needs_mapping = self.judge_sites(&analysed);
         Ok(TriageRecord {
             framework,
@@ -126,8 +99,8 @@ impl Analysis {
         })
     }
 
-    /// Reads traces and leaves out those without GPU work; all of them
-    /// without is an error.
+    /// Reads traces and leaves out, with a warning, those that cannot be read
+    /// or hold no GPU work; where none is left, that is an error.
     fn load_all(
         &mut self,
         asked: &Path,
@@ -135,54 +108,104 @@ impl Analysis {
         role: FileRole,
     ) -> Result<Vec<Loaded>, TriageError> {
         let mut loaded = Vec::new();
+        let mut failure = None;
         let mut events = 0;
         for candidate in candidates {
-            let trace = Loaded::read(&candidate.path, candidate.stage, &mut self.kernels)?;
-            self.note(&trace, candidate, role);
-            events += trace.trace.counts.events;
-            if trace.trace.gpu.is_empty() {
-                self.warnings.push(format!(
-                    "{} holds no GPU work and was left out",
-                    candidate.path.display()
-                ));
-            } else {
-                loaded.push(trace);
+            match Loaded::read(&candidate.path, candidate.stage, &mut self.kernels) {
+                Ok(trace) => {
+                    self.note(&trace, candidate, role);
+                    events += trace.trace.counts.events;
+                    if trace.trace.gpu.is_empty() {
+                        self.warnings.push(format!(
+                            "{} holds no GPU work and was left out",
+                            candidate.path.display()
+                        ));
+                    } else {
+                        loaded.push(trace);
+                    }
+                }
+                Err(error) => {
+                    self.warnings.push(format!("left out: {error}"));
+                    failure.get_or_insert(error);
+                }
             }
         }
-        if loaded.is_empty() {
-            return Err(TriageError::NoGpuWork {
+        match failure {
+            _ if !loaded.is_empty() => Ok(loaded),
+            Some(error) => Err(error.into()),
+            None => Err(TriageError::NoGpuWork {
                 path: asked.to_path_buf(),
                 events,
-            });
+            }),
         }
-        Ok(loaded)
     }
 
-    /// Reads traces only for the sites of their eager passes.
-    fn refer(
-        &mut self,
-        asked: &Path,
-        candidates: &[Candidate],
-        role: FileRole,
-    ) -> Result<(), TriageError> {
-        if candidates.is_empty() {
-            return Ok(());
-        }
-        let method = match role {
-            FileRole::GraphCapture => SiteMethod::ReplayOrderCapture,
-            _ => SiteMethod::ReplayOrderMapping,
-        };
-        for trace in self.load_all(asked, candidates, role)? {
-            if role == FileRole::Mapping && is_mostly_replayed(&trace) {
+    /// Takes in the eager passes of traces that are read for nothing else.
+    fn refer(&mut self, traces: &[Loaded], method: SiteMethod) {
+        for trace in traces {
+            if method == SiteMethod::ReplayOrderMapping && is_mostly_replayed(trace) {
                 self.warnings.push(format!(
                     "the mapping trace {} replays CUDA graphs itself; take it with graphs off",
                     trace.path.display()
                 ));
             }
-            let eager = eager_sites(&trace, &mut self.sites);
-            self.references.add(&trace, &eager, method);
+            let eager = eager_sites(trace, &mut self.sites);
+            self.references.add(trace, &eager, method);
         }
-        Ok(())
+    }
+
+    /// Capture-time traces help where they can; without them the analysis stands.
+    fn refer_captures(&mut self, asked: &Path, captures: &[Candidate]) {
+        if let Ok(traces) = self.load_all(asked, captures, FileRole::GraphCapture) {
+            self.refer(&traces, SiteMethod::ReplayOrderCapture);
+        }
+    }
+
+    fn attribute_all(
+        &mut self,
+        inputs: Vec<Loaded>,
+        candidates: &[Candidate],
+        framework: Option<&str>,
+    ) -> Vec<Analysed> {
+        let eager: Vec<Vec<Option<SiteId>>> = inputs
+            .iter()
+            .map(|input| eager_sites(input, &mut self.sites))
+            .collect();
+        for (input, eager) in inputs.iter().zip(&eager) {
+            self.references
+                .add(input, eager, SiteMethod::ReplayOrderSameFile);
+        }
+        let mut analysed = Vec::new();
+        for (input, eager) in inputs.into_iter().zip(&eager) {
+            let attributions = attribute(
+                &input,
+                eager,
+                &self.references,
+                &self.kernels,
+                framework,
+                &mut self.sites,
+            );
+            analysed.push(Analysed {
+                hint: hint_of(candidates, &input.path),
+                accounted: Accounted::new(input, &mut self.sites),
+                attributions,
+            });
+        }
+        analysed
+    }
+
+    fn skew(&mut self, ranks: &[(u32, PathBuf)]) -> Option<RankSkew> {
+        if ranks.len() < 2 {
+            return None;
+        }
+        match ranks::skew(ranks) {
+            Ok(skew) => Some(skew),
+            Err(error) => {
+                self.warnings
+                    .push(format!("ranks were not compared: {error}"));
+                None
+            }
+        }
     }
 
     fn note(&mut self, loaded: &Loaded, candidate: &Candidate, role: FileRole) {

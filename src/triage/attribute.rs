@@ -81,10 +81,10 @@ const MOST_ALIGNED: usize = 48;
 impl References {
     /// Adds a trace's eager passes; `method` says what the trace is.
     pub fn add(&mut self, loaded: &Loaded, eager: &[Option<SiteId>], method: SiteMethod) {
-        for row in 0..loaded.trace.gpu.len() {
-            if let (true, Some(site)) = (loaded.is_kernel(row), eager[row]) {
+        for (row, site) in eager.iter().enumerate() {
+            if let (true, Some(site)) = (loaded.is_kernel(row), site) {
                 let sites = self.by_name.entry(loaded.kernel(row)).or_default();
-                *sites.entry(site).or_default() += 1;
+                *sites.entry(*site).or_default() += 1;
             }
         }
         for step in &loaded.steps.steps {
@@ -180,10 +180,10 @@ pub(super) fn attribute(
         }
     }
     let mut by_name = HashMap::new();
-    for row in 0..loaded.trace.gpu.len() {
-        if found[row].is_none() && loaded.is_kernel(row) {
+    for (row, found) in found.iter_mut().enumerate() {
+        if found.is_none() && loaded.is_kernel(row) {
             let kernel = loaded.kernel(row);
-            found[row] = *by_name.entry(kernel).or_insert_with(|| {
+            *found = *by_name.entry(kernel).or_insert_with(|| {
                 references
                     .by_name(kernel)
                     .or_else(|| known(kernels, kernel, engine?, sites))

@@ -36,6 +36,9 @@ struct Pattern {
     fused: Vec<String>,
     #[serde(default)]
     fused_chain: Vec<Vec<String>>,
+    /// Places of the chain whose time the fusion takes away; all when empty.
+    #[serde(default)]
+    saves: Vec<usize>,
     chain: Vec<Vec<String>>,
 }
 
@@ -205,7 +208,12 @@ impl Tally {
         for stream in &sequences.streams {
             chain.scan(stream, |rows| {
                 tally.separate += 1;
-                tally.separate_ns += tally.note(loaded, rows);
+                tally.note(loaded, rows);
+                for (place, &row) in rows.iter().enumerate() {
+                    if pattern.saves.is_empty() || pattern.saves.contains(&place) {
+                        tally.separate_ns += loaded.trace.gpu.dur_ns[row];
+                    }
+                }
             });
             if tally.separate == 0 {
                 fused_chain.scan(stream, |rows| {
@@ -223,16 +231,12 @@ impl Tally {
         tally
     }
 
-    fn note(&mut self, loaded: &Loaded, rows: &[usize]) -> i64 {
-        let mut sum = 0;
+    fn note(&mut self, loaded: &Loaded, rows: &[usize]) {
         for &row in rows {
-            let ns = loaded.trace.gpu.dur_ns[row];
             let held = self.evidence.entry(loaded.kernel(row)).or_default();
             held.0 += 1;
-            held.1 += ns;
-            sum += ns;
+            held.1 += loaded.trace.gpu.dur_ns[row];
         }
-        sum
     }
 
     fn row(
@@ -298,6 +302,12 @@ mod tests {
         assert_eq!(names.len(), catalogue.pattern.len());
         for pattern in &catalogue.pattern {
             assert!(pattern.chain.len() >= 2, "{}", pattern.name);
+            assert!(
+                pattern
+                    .saves
+                    .iter()
+                    .all(|&place| place < pattern.chain.len())
+            );
             for word in pattern.chain.iter().chain(&pattern.fused_chain).flatten() {
                 if let Some(category) = word.strip_prefix('@') {
                     serde_json::from_value::<KernelCategory>(category.into()).unwrap();

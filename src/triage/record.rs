@@ -277,6 +277,7 @@ pub struct FusionRow {
     pub pattern: String,
     pub status: FusionStatus,
     /// What it merges.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fuses: String,
     /// The engine that has it, and since when.
     pub available_in: String,
@@ -286,7 +287,7 @@ pub struct FusionRow {
     pub separate_per_step: f64,
     /// Times a step that the merged kernel ran.
     pub fused_per_step: f64,
-    /// Time of the separate kernels in the stage, microseconds.
+    /// Time in the stage of those separate kernels that the fusion takes away or absorbs, microseconds.
     pub separate_us: f64,
     /// The same as a part of the stage's kernel time, percent.
     pub share_pct: f64,
@@ -294,6 +295,7 @@ pub struct FusionRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<String>,
     /// Kernels that show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<FusionEvidence>,
 }
 
@@ -358,8 +360,11 @@ pub struct ClassComparison {
     pub winner: Winner,
     /// Part of the whole difference between the two steps, percent; negative where it works against it.
     pub gap_share_pct: f64,
-    /// The heaviest kernels of the class in `input`, then in `compare`.
+    /// The heaviest kernels of the class in `input`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input_kernels: Vec<String>,
+    /// The heaviest kernels of the class in `compare`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compare_kernels: Vec<String>,
 }
 

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use super::loaded::Loaded;
 use crate::trace::{GpuKind, KernelCategory};
 
+/// Streams told apart; all others are taken as one, which bounds the sweep.
+const MOST_STREAMS: usize = 1024;
+
 /// A stretch in which the same kinds of work ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
@@ -95,7 +98,11 @@ fn effective_starts(loaded: &Loaded, device: u32) -> Vec<(i64, usize)> {
     let mut starts = Vec::with_capacity(gpu.len());
     for row in (0..gpu.len()).filter(|&row| gpu.device[row] == device) {
         let end = gpu.end_ns(row);
-        let before = stream_end.entry(gpu.stream[row]).or_insert(i64::MIN);
+        let stream = match stream_end.contains_key(&gpu.stream[row]) {
+            false if stream_end.len() >= MOST_STREAMS => u32::MAX,
+            _ => gpu.stream[row],
+        };
+        let before = stream_end.entry(stream).or_insert(i64::MIN);
         let start = gpu.start_ns[row].max(*before).min(end);
         *before = end.max(*before);
         starts.push((start, row));

@@ -3,6 +3,7 @@
 mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod ncu_digest;
 mod profile;
 mod query_history;
 mod run_benchmark;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<check_gap::CheckGap>(),
         Entry::of::<profile::Profile>(),
         Entry::of::<analyze_pipeline::AnalyzePipeline>(),
+        Entry::of::<ncu_digest::NcuDigest>(),
     ]
 }
 
