@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::pipeline::synthetic::{Family, families, mixes, with_noise};
+use crate::pipeline::synthetic::{families, mixes, with_noise};
 
 /// Finds the layers of kernels given by name; a blind search knows no kernel.
 fn search(kernels: &[String], blind: bool) -> Result<Layering, NoLayers> {
