@@ -55,7 +55,7 @@ async fn drain(pool: &Pool, mut exchange: Exchange) -> usize {
     while let Some(chunk) = exchange.chunk().await.unwrap() {
         bytes += chunk.bytes.len();
     }
-    pool.put_back(exchange).await;
+    pool.put_back(exchange);
     bytes
 }
 
