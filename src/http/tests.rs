@@ -208,10 +208,7 @@ async fn a_body_cut_short_is_an_error() {
     .await;
     let pool = Pool::new(Base::at(address));
     let mut exchange = post(&pool).await.unwrap();
-    assert_eq!(
-        &exchange.chunk().await.unwrap().unwrap().bytes[..],
-        b"hello"
-    );
+    assert_eq!(exchange.chunk().await.unwrap().unwrap().bytes, b"hello");
     assert!(matches!(
         exchange.chunk().await,
         Err(HttpError::Protocol { .. })

@@ -2,9 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Feeds the pieces to an inbox as one read each, at 1, 2, 3, ... seconds; returns
-/// the status, and each byte of the body with the second that it was handed out with.
-fn read(pieces: &[&[u8]]) -> Result<(u16, Vec<(u8, u64)>, bool), WireError> {
+/// Status, each byte of the body with the second of its time, whether the
+/// connection can be kept.
+type Answered = (u16, Vec<(u8, u64)>, bool);
+
+/// Feeds the pieces to an inbox as one read each, at 1, 2, 3, ... seconds.
+fn read(pieces: &[&[u8]]) -> Result<Answered, WireError> {
     let mut inbox = Inbox::new();
     let origin = Instant::now();
     let mut status = None;
