@@ -1,213 +1,110 @@
-//! One kept-alive connection whose protocol work is done by the task that waits for it.
+//! One kept-alive connection, read and written by the task that waits for it.
 
-use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::doorbell::Doorbell;
-
-type Driver = http1::Connection<TokioIo<Metered>, Full<Bytes>>;
-
-/// Bytes received so far and the time of the last read that brought any.
-#[derive(Debug)]
-struct Meter {
-    origin: Instant,
-    received: AtomicU64,
-    last_read_ns: AtomicU64,
-}
-
-/// A stream that stamps each read as it returns, before anything looks at the bytes.
-#[derive(Debug)]
-struct Metered {
-    stream: TcpStream,
-    meter: Arc<Meter>,
-}
-
-impl AsyncRead for Metered {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            let elapsed = self.meter.origin.elapsed();
-            self.meter
-                .last_read_ns
-                .store(elapsed.as_nanos() as u64, Ordering::Relaxed);
-            self.meter
-                .received
-                .fetch_add(count as u64, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Metered {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
+use super::wire::{Inbox, WireError};
 
 /// A connection to an engine.
 ///
-/// hyper splits a connection into a handle and a driver that is usually
-/// spawned as a task of its own. Here the waiting task polls the driver
-/// itself: a chunk then costs one wake-up instead of two.
+/// The task of a request reads the socket itself: a chunk of a stream costs
+/// one wake-up, one read, and no copy or allocation.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    driver: Option<Box<Driver>>,
-    bell: Doorbell,
-    meter: Arc<Meter>,
+    stream: TcpStream,
+    inbox: Inbox,
+}
+
+/// A request that got no answer.
+pub(super) enum SendError {
+    /// The connection ended without one byte of an answer.
+    NoByte,
+    Wire(WireError),
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let meter = Arc::new(Meter {
-            origin: Instant::now(),
-            received: AtomicU64::new(0),
-            last_read_ns: AtomicU64::new(0),
-        });
-        let io = TokioIo::new(Metered {
-            stream,
-            meter: Arc::clone(&meter),
-        });
-        let (sender, driver) = http1::Builder::new()
-            .handshake(io)
-            .await
-            .map_err(std::io::Error::other)?;
         Ok(Self {
-            sender,
-            driver: Some(Box::new(driver)),
-            bell: Doorbell::new(),
-            meter,
+            stream,
+            inbox: Inbox::new(),
         })
-    }
-
-    /// Bytes received since the connection was opened.
-    pub(super) fn received(&self) -> u64 {
-        self.meter.received.load(Ordering::Relaxed)
-    }
-
-    /// When the last read that brought bytes returned.
-    pub(super) fn last_read(&self) -> Instant {
-        let since = self.meter.last_read_ns.load(Ordering::Relaxed);
-        self.meter.origin + Duration::from_nanos(since)
     }
 
     /// Whether another request may be sent, as far as is known without sending it.
-    pub(super) async fn is_idle(&mut self) -> bool {
-        let Self { driver, bell, .. } = self;
-        poll_fn(|cx| {
-            bell.poll(cx, |cx| {
-                poll_driver(driver, cx);
-                Poll::Ready(())
-            })
-        })
-        .await;
-        self.driver.is_some() && self.sender.is_ready()
+    pub(super) fn is_idle(&self) -> bool {
+        let nothing = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.inbox.is_idle() && self.stream.try_read(&mut [0]).is_err_and(nothing)
     }
 
-    /// Sends a request and waits for the head of the answer.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, hyper::Error> {
-        let mut answer = Box::pin(self.sender.send_request(request));
-        let Self { driver, bell, .. } = self;
-        poll_fn(|cx| {
-            bell.poll(cx, |cx| {
-                poll_driver(driver, cx);
-                answer.as_mut().poll(&mut only_the_driver())
-            })
-        })
-        .await
-    }
-
-    /// The next part of a body, or `None` at its end.
-    pub(super) async fn frame(
-        &mut self,
-        body: &mut Incoming,
-    ) -> Option<Result<Bytes, hyper::Error>> {
-        let Self { driver, bell, .. } = self;
-        poll_fn(|cx| bell.poll(cx, |cx| poll_frame(driver, body, cx))).await
-    }
-}
-
-fn poll_frame(
-    driver: &mut Option<Box<Driver>>,
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-    loop {
-        poll_driver(driver, cx);
-        match Pin::new(&mut *body).poll_frame(&mut only_the_driver()) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Poll::Ready(Some(Ok(bytes)));
-                }
+    /// Sends a request and waits for the status of the answer.
+    pub(super) async fn send(&mut self, request: &[u8]) -> Result<u16, SendError> {
+        let mut count = self.write(request).await;
+        let mut any = false;
+        loop {
+            any |= matches!(count, Ok(1..));
+            match count {
+                Ok(1..) => {}
+                _ if !any => return Err(SendError::NoByte),
+                Ok(0) => return Err(SendError::Wire(WireError::EndInHead)),
+                Err(error) => return Err(SendError::Wire(error.into())),
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => return Poll::Pending,
+            if let Some(status) = self.inbox.head().map_err(SendError::Wire)? {
+                return Ok(status);
+            }
+            count = self.read().await;
         }
     }
-}
 
-/// Only the driver, polled just before, can bring an answer on: a waker of
-/// the answer's own would wake this task for nothing.
-fn only_the_driver() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
+    /// Writes a request and makes the first read of the answer. An engine
+    /// that refuses a long request may answer and close before all is written.
+    async fn write(&mut self, request: &[u8]) -> io::Result<usize> {
+        let Self { stream, inbox } = self;
+        let (mut reader, mut writer) = stream.split();
+        let early = tokio::select! {
+            biased;
+            written = writer.write_all(request) => written.is_err().then_some(None),
+            count = reader.read(inbox.room()) => Some(Some((count, Instant::now()))),
+        };
+        if early.is_some() {
+            inbox.spoil();
+        }
+        match early.flatten() {
+            Some((count, at)) => {
+                inbox.filled(*count.as_ref().unwrap_or(&0), at);
+                count
+            }
+            None => self.read().await,
+        }
+    }
 
-/// Moves the protocol on; a finished driver is dropped. Its error, if any,
-/// also reaches the request or body that waits for it.
-fn poll_driver(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) {
-    if let Some(running) = driver
-        && Pin::new(running.as_mut()).poll(cx).is_ready()
-    {
-        *driver = None;
+    /// The next part of the body and when the read that brought it returned,
+    /// or `None` at the body's end.
+    pub(super) async fn part(&mut self) -> Result<Option<(&[u8], Instant)>, WireError> {
+        loop {
+            if let Some(part) = self.inbox.next_part()? {
+                return Ok(Some((self.inbox.bytes(part), self.inbox.read_at())));
+            }
+            if self.inbox.is_done() {
+                return Ok(None);
+            }
+            if self.read().await? == 0 {
+                self.inbox.closed()?;
+            }
+        }
+    }
+
+    /// Reads once; the time is taken before anything looks at the bytes.
+    async fn read(&mut self) -> io::Result<usize> {
+        let count = self.stream.read(self.inbox.room()).await?;
+        if count > 0 {
+            self.inbox.filled(count, Instant::now());
+        }
+        Ok(count)
     }
 }

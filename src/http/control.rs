@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::Full;
-use hyper::{Method, Request};
 use serde::de::DeserializeOwned;
 
-use super::connection::Connection;
+use super::connection::{Connection, SendError};
+use super::request::request;
 use super::{Base, HttpError};
 
 /// How long to wait and how much to read.
@@ -77,7 +76,7 @@ pub(super) fn start(body: &[u8], most: usize) -> String {
 
 /// `GET` of a path such as `/v1/models`. Any status is an `Ok` reply.
 pub async fn get(base: &Base, path: &str, limits: Limits) -> Result<Reply, HttpError> {
-    call(base, Method::GET, path, Bytes::new(), limits).await
+    call(base, "GET", path, Bytes::new(), limits).await
 }
 
 /// `POST` of a JSON body (may be empty). Any status is an `Ok` reply.
@@ -87,12 +86,12 @@ pub async fn post_json(
     body: impl Into<Bytes>,
     limits: Limits,
 ) -> Result<Reply, HttpError> {
-    call(base, Method::POST, path, body.into(), limits).await
+    call(base, "POST", path, body.into(), limits).await
 }
 
 async fn call(
     base: &Base,
-    method: Method,
+    method: &str,
     path: &str,
     body: Bytes,
     limits: Limits,
@@ -109,23 +108,13 @@ async fn call(
 
 async fn exchange(
     base: &Base,
-    method: Method,
+    method: &str,
     path: &str,
     body: Bytes,
     limits: Limits,
 ) -> Result<Reply, HttpError> {
     let target = format!("{method} {}", base.url(path));
-    let request = Request::builder()
-        .method(method)
-        .uri(base.path(path))
-        .header("host", base.host())
-        .header("content-type", "application/json")
-        .header("connection", "close")
-        .body(Full::new(body))
-        .map_err(|error| HttpError::BadPath {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
+    let request = request(base, method, path, &body, true)?;
     let mut connection =
         Connection::open(base.address())
             .await
@@ -133,29 +122,24 @@ async fn exchange(
                 address: base.address(),
                 source,
             })?;
-    let protocol = |source| HttpError::Protocol {
-        target: target.clone(),
-        source,
+    let status = match connection.send(&request).await {
+        Ok(status) => status,
+        Err(SendError::NoByte) => return Err(HttpError::ClosedBeforeAnswer { target }),
+        Err(SendError::Wire(source)) => return Err(HttpError::protocol(&target, source)),
     };
-    let answer = match connection.send(request).await {
-        Ok(answer) => answer,
-        Err(_) if connection.received() == 0 => {
-            return Err(HttpError::ClosedBeforeAnswer { target });
-        }
-        Err(source) => return Err(protocol(source)),
-    };
-    let status = answer.status().as_u16();
-    let mut incoming = answer.into_body();
     let mut whole = BytesMut::new();
-    while let Some(part) = connection.frame(&mut incoming).await {
-        let part = part.map_err(protocol)?;
+    while let Some((part, _)) = connection
+        .part()
+        .await
+        .map_err(|source| HttpError::protocol(&target, source))?
+    {
         if whole.len() + part.len() > limits.body {
             return Err(HttpError::BodyTooLarge {
                 target,
                 limit: limits.body,
             });
         }
-        whole.extend_from_slice(&part);
+        whole.extend_from_slice(part);
     }
     Ok(Reply {
         target,

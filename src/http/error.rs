@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::wire::WireError;
 use crate::fault::{Fault, FaultCode};
 
 /// A failed exchange with an engine, with the address that it was about.
@@ -28,7 +29,7 @@ pub enum HttpError {
     #[error("{target}: {source}")]
     Protocol {
         target: String,
-        source: hyper::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("{target} answered {status}: {body}")]
     Status {
@@ -47,6 +48,13 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    pub(super) fn protocol(target: &str, source: WireError) -> Self {
+        Self::Protocol {
+            target: target.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
     /// Whether nobody listens at the address (yet).
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Connect { source, .. }

@@ -10,11 +10,13 @@
 mod base;
 mod connection;
 mod control;
-mod doorbell;
 mod error;
+mod framing;
 mod pool;
+mod request;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use base::Base;
 pub use control::{Limits, Reply, get, post_json};

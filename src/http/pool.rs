@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::{Method, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::connection::Connection;
+use super::connection::{Connection, SendError};
+use super::request::request;
 use super::{Base, HttpError};
 
 /// What became of the connections of a pool.
@@ -44,7 +42,6 @@ pub struct Pool {
 #[derive(Debug)]
 pub struct Exchange {
     connection: Connection,
-    body: Incoming,
     target: String,
     pub status: u16,
     /// When the request was handed to an open connection; after a retry, to the fresh one.
@@ -58,9 +55,9 @@ pub struct Exchange {
 }
 
 /// Part of a body and the time when the read that brought it returned.
-#[derive(Debug, Clone)]
-pub struct Chunk {
-    pub bytes: Bytes,
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    pub bytes: &'a [u8],
     pub at: Instant,
 }
 
@@ -96,7 +93,7 @@ impl Pool {
     /// failure of the engine's work: when it ends without one byte, the
     /// request goes out once more on a fresh connection with a fresh clock.
     pub async fn post_json(&self, path: &str, body: Bytes) -> Result<Exchange, HttpError> {
-        if let Some(connection) = self.take_idle().await {
+        if let Some(connection) = self.take_idle() {
             self.reused.fetch_add(1, Ordering::Relaxed);
             match self.post_on(connection, path, body.clone()).await {
                 Err(HttpError::ClosedBeforeAnswer { .. }) => {
@@ -116,19 +113,19 @@ impl Pool {
     }
 
     /// Keeps the connection of an answer that was read to its end, if the engine lets it.
-    pub async fn put_back(&self, exchange: Exchange) {
-        let mut connection = exchange.connection;
-        if !connection.is_idle().await {
+    pub fn put_back(&self, exchange: Exchange) {
+        let connection = exchange.connection;
+        if !connection.is_idle() {
             self.not_kept.fetch_add(1, Ordering::Relaxed);
         } else if let Ok(mut idle) = self.idle.lock() {
             idle.push(connection);
         }
     }
 
-    async fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self) -> Option<Connection> {
         loop {
-            let mut connection = self.idle.lock().ok()?.pop()?;
-            if connection.is_idle().await {
+            let connection = self.idle.lock().ok()?.pop()?;
+            if connection.is_idle() {
                 return Some(connection);
             }
             self.not_kept.fetch_add(1, Ordering::Relaxed);
@@ -157,33 +154,19 @@ impl Pool {
         body: Bytes,
     ) -> Result<Exchange, HttpError> {
         let target = || format!("POST {}", self.base.url(path));
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.base.path(path))
-            .header("host", self.base.host())
-            .header("content-type", "application/json")
-            .body(Full::new(body))
-            .map_err(|error| HttpError::BadPath {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-        let received = connection.received();
+        let request = request(&self.base, "POST", path, &body, false)?;
         let sent = Instant::now();
-        let answer = match connection.send(request).await {
-            Ok(answer) => answer,
-            Err(_) if connection.received() == received => {
+        let status = match connection.send(&request).await {
+            Ok(status) => status,
+            Err(SendError::NoByte) => {
                 return Err(HttpError::ClosedBeforeAnswer { target: target() });
             }
-            Err(source) => {
-                return Err(HttpError::Protocol {
-                    target: target(),
-                    source,
-                });
+            Err(SendError::Wire(source)) => {
+                return Err(HttpError::protocol(&target(), source));
             }
         };
         Ok(Exchange {
-            status: answer.status().as_u16(),
-            body: answer.into_body(),
+            status,
             connection,
             target: target(),
             sent,
@@ -196,17 +179,10 @@ impl Pool {
 
 impl Exchange {
     /// The next part of the body, or `None` at its end.
-    pub async fn chunk(&mut self) -> Result<Option<Chunk>, HttpError> {
-        match self.connection.frame(&mut self.body).await {
-            None => Ok(None),
-            Some(Ok(bytes)) => Ok(Some(Chunk {
-                bytes,
-                at: self.connection.last_read(),
-            })),
-            Some(Err(source)) => Err(HttpError::Protocol {
-                target: self.target.clone(),
-                source,
-            }),
+    pub async fn chunk(&mut self) -> Result<Option<Chunk<'_>>, HttpError> {
+        match self.connection.part().await {
+            Ok(part) => Ok(part.map(|(bytes, at)| Chunk { bytes, at })),
+            Err(source) => Err(HttpError::protocol(&self.target, source)),
         }
     }
 }

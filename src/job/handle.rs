@@ -1,5 +1,6 @@
 //! The supervisor's side: status every second, cancellation, the final word.
 
+use std::fs::File;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,7 +86,7 @@ where
         id,
         dir: dir.to_path_buf(),
     };
-    let Some(_lock) = folder.try_lock()? else {
+    let Some(_lock) = take_lock(&folder).await? else {
         return Err(JobError::AlreadySupervised { id: folder.id });
     };
     let spec = folder.spec()?;
@@ -116,6 +117,18 @@ where
     // Written or not, the reserve has served its purpose.
     let _ = std::fs::remove_file(&reserve);
     finish(&handle, outcome)
+}
+
+/// Takes the folder's lock. Whoever looks whether a job is supervised holds the
+/// lock for an instant, so one failure is no proof of another supervisor.
+async fn take_lock(folder: &JobFolder) -> Result<Option<File>, JobError> {
+    for _ in 0..200 {
+        if let Some(lock) = folder.try_lock()? {
+            return Ok(Some(lock));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(None)
 }
 
 async fn tick(handle: JobHandle) {

@@ -7,8 +7,10 @@ use std::ops::Range;
 use super::layering::{self, Layering, NoLayers, Symbol};
 use crate::trace::{CategoryColumn, GpuKind, KernelCategory, NameId, Trace};
 
-/// Layers this regular are not looked for in another way.
+/// Kernels are not told apart in another way for layers this regular, and
+/// other streams are not looked at for layers this plausible.
 const REGULAR: f64 = 0.7;
+const PLAUSIBLE: f64 = 0.4;
 
 /// A kernel of a side stream, or a copy, is of the layers when at least one
 /// in so many layers has one.
@@ -99,7 +101,10 @@ impl<'t> Search<'t> {
                     break;
                 }
             }
-            if best.is_some() {
+            if best
+                .as_ref()
+                .is_some_and(|best| best.0.quality() >= PLAUSIBLE)
+            {
                 break;
             }
         }

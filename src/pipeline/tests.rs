@@ -65,9 +65,12 @@ fn every_family_in_every_style_has_its_layers_in_every_pass() {
         ] {
             let written = write(&vec![family.kernels.clone(); 3], style);
             let record = analyze(&written.request()).unwrap();
-            // What comes before the first whole graph is a pass of its own.
+            // Without annotations, what runs before the first whole graph is a
+            // pass of its own, and so are a draft model's steps.
             let mut found = layers(&record);
-            found.retain(|&layers| layers > 0 || style != Style::BareGraph);
+            if matches!(style, Style::Bare | Style::BareGraph) {
+                found.retain(|&layers| layers > 4 || family.layers <= 4 && layers > 0);
+            }
             assert_eq!(
                 found, [family.layers as u32; 3],
                 "{} {style:?}",

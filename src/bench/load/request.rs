@@ -130,13 +130,14 @@ impl<'a> Answer<'a> {
             self.refusal(&mut exchange).await
         };
         if whole {
-            pool.put_back(exchange).await;
+            pool.put_back(exchange);
         }
     }
 
     /// Reads the event stream; whether the body was read to its end.
     async fn stream(&mut self, exchange: &mut Exchange) -> bool {
         let mut splitter = Splitter::default();
+        let sent = exchange.sent;
         loop {
             let chunk = match exchange.chunk().await {
                 Ok(Some(chunk)) => chunk,
@@ -148,10 +149,10 @@ impl<'a> Answer<'a> {
                     return false;
                 }
             };
-            let at = nanos(chunk.at.saturating_duration_since(exchange.sent));
-            self.keep_head(&chunk.bytes);
+            let at = nanos(chunk.at.saturating_duration_since(sent));
+            self.keep_head(chunk.bytes);
             let mut sink = |event: Event<'_>| self.event(&event, at);
-            if splitter.push(&chunk.bytes, &mut sink).is_err() {
+            if splitter.push(chunk.bytes, &mut sink).is_err() {
                 self.tally
                     .fail(ErrorClass::Malformed, "an event is longer than 64 MiB");
             }
@@ -163,7 +164,7 @@ impl<'a> Answer<'a> {
                 return drain(exchange).await;
             }
         }
-        let at = nanos(exchange.sent.elapsed());
+        let at = nanos(sent.elapsed());
         let mut sink = |event: Event<'_>| self.event(&event, at);
         if splitter.finish(&mut sink).is_err() {
             self.tally
@@ -223,7 +224,7 @@ impl<'a> Answer<'a> {
         let mut body = Vec::new();
         let whole = loop {
             match exchange.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk.bytes),
+                Ok(Some(chunk)) => body.extend_from_slice(chunk.bytes),
                 Ok(None) => break true,
                 Err(_) => break false,
             }

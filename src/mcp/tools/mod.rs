@@ -3,9 +3,9 @@
 mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod ncu_digest;
 mod profile;
 mod query_history;
-mod ncu_digest;
 mod run_benchmark;
 mod scope;
 

@@ -44,10 +44,11 @@ pub(super) fn layering(dense: &Dense, core: &Core, groups: &[Group]) -> Option<L
     }
     let covered: usize = layers.iter().flatten().map(ExactSizeIterator::len).sum();
     let matched: usize = groups.iter().map(|group| group.matched).sum();
+    let share = |whole: usize| (matched as f64 / whole.max(1) as f64).min(1.0);
     let layering = Layering {
         runs: layers,
-        regularity: matched as f64 / (groups.len() * core.size).max(1) as f64,
-        core_share: matched as f64 / covered.max(1) as f64,
+        regularity: share(groups.len() * core.size),
+        core_share: share(covered),
     };
     (layering.longest().len() >= 2).then_some(layering)
 }

@@ -44,10 +44,10 @@ fn trimmed_traces_of_a_dense_model_have_36_layers_of_one_type() {
             vec![Prefill, Decode, Decode, Decode],
             15,
         ),
-        ("sglang-prefill.json.gz", vec![Prefill], 12),
+        ("sglang-prefill.json.gz", vec![Prefill], 13),
         ("sglang-eager-decode.json.gz", vec![Decode], 15),
-        ("vllm-decode.json.gz", vec![Mixed, Decode, Decode], 14),
-        ("vllm-prefill.json.gz", vec![Prefill, Prefill], 13),
+        ("vllm-decode.json.gz", vec![Decode, Mixed, Decode], 14),
+        ("vllm-prefill.json.gz", vec![Prefill, Prefill], 12),
     ] {
         let record = analyze(fixture(name));
         let expected: Vec<(Stage, u32)> = stages.into_iter().map(|stage| (stage, 36)).collect();
