@@ -8,6 +8,7 @@ mod candidate;
 mod cost;
 mod error;
 mod failure;
+pub mod import;
 mod lineup;
 pub mod load;
 mod measure;
