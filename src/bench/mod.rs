@@ -25,6 +25,7 @@ mod runner;
 mod server;
 mod session;
 mod summary;
+pub mod timeline;
 mod warmup;
 pub mod workload;
 
