@@ -59,10 +59,13 @@ fn remove_traces(dir: &Path, removed: &mut Vec<PathBuf>, keeps: &dyn Fn(&Path) -
         // A linked folder is somebody else's.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => remove_traces(&path, removed, keeps),
-            Ok(kind) if kind.is_file() && is_trace_name(&name) && !keeps(&path) => {
-                if fs::remove_file(&path).is_ok() {
-                    removed.push(path);
-                }
+            Ok(kind)
+                if kind.is_file()
+                    && is_trace_name(&name)
+                    && !keeps(&path)
+                    && fs::remove_file(&path).is_ok() =>
+            {
+                removed.push(path);
             }
             _ => {}
         }

@@ -105,7 +105,8 @@ impl Landing<'_> {
         whole.sort_by_key(|landed| landed.rank);
         let has_all = (0..self.ranks).all(|rank| whole.iter().any(|landed| landed.rank == rank));
         let rest_is_whole = files.values().all(is_whole);
-        if !has_all && !(settled && rest_is_whole && !whole.is_empty()) {
+        let nothing_more = settled && rest_is_whole && !whole.is_empty();
+        if !(has_all || nothing_more) {
             return None;
         }
         let mut ranks: Vec<u32> = whole.iter().map(|landed| landed.rank).collect();

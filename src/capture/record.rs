@@ -50,6 +50,8 @@ pub struct CaptureStatus {
     pub message: String,
     /// Recordings done and to be done; the analysis counts as one.
     pub progress: Progress,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
     /// Tokens of the requests that were recorded.
     pub lengths: Lengths,
     pub traces: Vec<TraceFile>,
@@ -82,8 +84,8 @@ pub fn record(job: &JobFolder, full: bool) -> Result<CaptureRecord, CaptureError
     let next = next(job, &status);
     let Some(result) = result else {
         return Ok(CaptureRecord {
-            job: told(job, status, payload.lengths),
-            analysis: unfinished(payload.framework, next),
+            analysis: unfinished(payload.framework.clone(), next),
+            job: told(job, status, payload),
         });
     };
     let mut analysis = result.analysis;
@@ -95,19 +97,20 @@ pub fn record(job: &JobFolder, full: bool) -> Result<CaptureRecord, CaptureError
     }
     // What the capture itself met comes first.
     analysis.warnings.splice(..0, result.warnings);
-    let mut job = told(job, status, payload.lengths);
+    let mut job = told(job, status, payload);
     job.traces = result.traces;
     job.digest_path = result.digest_path;
     Ok(CaptureRecord { job, analysis })
 }
 
-fn told(job: &JobFolder, status: JobStatus, lengths: Lengths) -> CaptureStatus {
+fn told(job: &JobFolder, status: JobStatus, payload: CapturePayload) -> CaptureStatus {
     CaptureStatus {
         job_id: job.id.clone(),
         state: status.state,
         message: status.message,
         progress: status.progress,
-        lengths,
+        scenario: payload.scenario,
+        lengths: payload.lengths,
         traces: Vec::new(),
         digest_path: None,
         log_path: job.log(),

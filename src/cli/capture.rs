@@ -203,6 +203,11 @@ fn human(record: &CaptureRecord) -> String {
             trace.bytes as f64 / 1e6
         ));
     }
+    let lengths = &record.job.lengths;
+    text.push_str(&format!(
+        "asked:  prefill of {} tokens, decode of {} ({})\n",
+        lengths.input_len, lengths.output_len, lengths.basis
+    ));
     if let Some(digest) = &record.job.digest_path {
         text.push_str(&format!("digest: {}\n", digest.display()));
     }
