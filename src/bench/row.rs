@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::metrics::{MetricExtras, RowMetrics, SloOutcome};
 use super::plan::Sla;
 use super::session::Phase;
+use crate::launch::GpuTelemetry;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +65,12 @@ pub struct Row {
     /// The server's own count of generated tokens over the run.
     #[serde(default)]
     pub server_generation_tokens_delta: Option<f64>,
+    /// The checkout that the server ran from, where the plan names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RowSource>,
+    /// What the GPUs did during the run, where NVML can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuTelemetry>,
     pub timing: Timing,
     pub spec_decode: Value,
     pub phase_metrics: Value,
@@ -119,6 +126,25 @@ pub struct RowSla {
     /// Share of requests within the limits, with its interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<SloOutcome>,
+}
+
+/// A framework's own sources as they stood when its server was launched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowSource {
+    pub checkout: PathBuf,
+    /// Tree object of HEAD.
+    pub tree: String,
+    pub commit: String,
+    /// Whether anything differs from HEAD, untracked files included.
+    pub dirty: bool,
+    /// The file from which the interpreter imports the framework.
+    pub module_path: Option<PathBuf>,
+    /// SHA-256 of what differs from HEAD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty_sha256: Option<String>,
+    /// Log of the build at this tree, where the plan has build steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_log: Option<PathBuf>,
 }
 
 /// Seconds of the session that this row belongs to.

@@ -195,6 +195,8 @@ impl RowWriter {
             metrics: None,
             extras: None,
             server_generation_tokens_delta: None,
+            source: None,
+            gpu: None,
             timing: Timing::default(),
             spec_decode: Value::Null,
             phase_metrics: Value::Null,

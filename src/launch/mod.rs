@@ -12,6 +12,7 @@ mod guard;
 mod port;
 mod process;
 mod tail;
+mod telemetry;
 
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
@@ -20,3 +21,4 @@ pub use guard::{GuardSpec, guard};
 pub use port::{free_port, is_free};
 pub use process::{CommandSpec, Ended, Running};
 pub use tail::Tail;
+pub use telemetry::{GpuMeter, GpuReading, GpuTelemetry};
