@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::plan::PlanError;
 use super::rows_file::RowsError;
+use super::source::SourceError;
 use super::workload::WorkloadError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
@@ -20,6 +21,8 @@ pub enum BenchError {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
     Workload(#[from] WorkloadError),
     #[error(transparent)]
     Job(#[from] JobError),
@@ -29,14 +32,48 @@ pub enum BenchError {
     Rows(RowsError),
     #[error("the GPUs of the plan are in use: {}", list(occupants))]
     GpuBusy { occupants: Vec<Occupant> },
+    #[error("a framework could not be looked at: {0}")]
+    Inspection(String),
     #[error("max_wall_s passed while another job held the GPUs")]
     QueuedTooLong,
     #[error("the job's own record cannot be read: {0}")]
     Result(serde_json::Error),
     #[error("the plan has no framework `{0}`")]
     NoSuchFramework(String),
+    #[error("{} has no good run of {}; it has: {}", rows.display(), what(framework, scenario.as_deref()), or_nothing(measured))]
+    NoWinner {
+        rows: PathBuf,
+        framework: String,
+        scenario: Option<String>,
+        measured: Vec<String>,
+    },
+    #[error("the plan of job {job} cannot be read: {reason}")]
+    PlanGone { job: String, reason: String },
+    #[error(
+        "the command of {framework} {candidate} is not the one that was measured: {difference}"
+    )]
+    CommandChanged {
+        framework: String,
+        candidate: String,
+        difference: String,
+    },
     #[error("the output folder {} is not absolute", .0.display())]
     RelativeOutput(PathBuf),
+}
+
+fn what(framework: &str, scenario: Option<&str>) -> String {
+    match scenario {
+        Some(scenario) => format!("{framework} in scenario {scenario}"),
+        None => framework.to_owned(),
+    }
+}
+
+fn or_nothing(measured: &[String]) -> String {
+    if measured.is_empty() {
+        "nothing".to_owned()
+    } else {
+        measured.join(", ")
+    }
 }
 
 fn list(occupants: &[Occupant]) -> String {
@@ -63,6 +100,11 @@ impl From<BenchError> for Fault {
             BenchError::Plan(error) => error.into(),
             BenchError::Engine(error) => error.into(),
             BenchError::Launch(error) => error.into(),
+            BenchError::Source(_) => Fault::new(
+                FaultCode::InvalidPlan,
+                message,
+                "name the top folder of a git working tree with a commit in source.checkout",
+            ),
             BenchError::Job(error) => error.into(),
             BenchError::Disk(error) => error.into(),
             BenchError::Workload(error) => Fault::new(
@@ -94,6 +136,28 @@ impl From<BenchError> for Fault {
                 message,
                 "remove the job folder and give the plan again",
             ),
+            BenchError::NoWinner { rows, .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "run_benchmark measures it; or name a framework and scenario that were measured",
+            )
+            .with_evidence(rows.display().to_string()),
+            BenchError::PlanGone { .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "give the plan that was measured",
+            ),
+            BenchError::CommandChanged { .. } => Fault::new(
+                FaultCode::InvalidPlan,
+                message,
+                "give the plan as it was measured, or measure the new one first",
+            ),
+            BenchError::Inspection(_) => Fault::new(
+                FaultCode::Internal,
+                message,
+                "give the plan again; report it if it comes back",
+            )
+            .retryable(),
             BenchError::RelativeOutput(_) => Fault::new(
                 FaultCode::InvalidArgument,
                 message,
