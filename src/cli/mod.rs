@@ -20,6 +20,7 @@ mod serve;
 mod sim;
 mod supervise;
 mod triage;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
@@ -95,6 +97,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
