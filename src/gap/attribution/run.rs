@@ -11,6 +11,9 @@ use crate::gap::GapError;
 const LONGEST_LINE: u64 = 4 << 20;
 /// Most requests that are read.
 pub const MAX_REQUESTS: usize = 2_000_000;
+/// Most windows and moments of the engine; a run has some thousands.
+const MAX_WINDOWS: usize = 100_000;
+const MAX_POINTS: usize = 1_000_000;
 
 /// One run, as its timeline holds it. Times are seconds from the moment at
 /// which the first request was sent.
@@ -178,6 +181,10 @@ pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> 
         }
         if run.requests.len() > MAX_REQUESTS {
             return Err(bad(number, format!("more than {MAX_REQUESTS} requests")));
+        }
+        if run.windows.len() > MAX_WINDOWS || run.server.len() > MAX_POINTS {
+            let problem = format!("more than {MAX_WINDOWS} windows or {MAX_POINTS} moments");
+            return Err(bad(number, problem));
         }
     }
     if !seen || run.requests.is_empty() || run.windows.is_empty() {
