@@ -20,6 +20,7 @@ pub mod nearest;
 pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
+pub mod rlcr;
 pub mod sha256;
 pub mod sim;
 pub mod trace;
