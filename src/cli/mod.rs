@@ -10,6 +10,7 @@ mod bench;
 mod call;
 mod demo;
 mod gap;
+mod gate;
 mod guard;
 mod history;
 mod ncu;
@@ -52,6 +53,7 @@ pub enum Command {
     Pipeline(pipeline::PipelineArgs),
     Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
+    Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
@@ -98,6 +100,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Pipeline(args) => pipeline::run(args, output),
         Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),

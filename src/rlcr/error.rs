@@ -49,6 +49,8 @@ pub enum RlcrError {
     SetupIncomplete { problem: String },
     #[error("the campaign names no checkout")]
     NoCheckout,
+    #[error("there is no local branch `{name}`")]
+    NoBase { name: String, branches: Vec<String> },
     #[error("git {} in {} failed: {reason}", arguments.join(" "), checkout.display())]
     Git {
         checkout: PathBuf,
@@ -121,6 +123,10 @@ impl From<RlcrError> for Fault {
             RlcrError::NoCheckout => invalid(
                 "open the campaign with `checkout`: the absolute folder of the target framework's git checkout",
             ),
+            RlcrError::NoBase { branches, .. } => invalid(&format!(
+                "fetch it, or name one of {}",
+                branches.join(", ")
+            )),
             RlcrError::Git { .. } => Fault::new(
                 FaultCode::LaunchFailed,
                 message,

@@ -107,13 +107,16 @@ pub fn active_states(checkout: &Path) -> Vec<PathBuf> {
     loops.sort();
     loops
         .iter()
-        .filter_map(|folder| {
-            ACTIVE
-                .iter()
-                .map(|name| folder.join(name))
-                .find(|path| path.is_file())
-        })
+        .filter_map(|folder| active_in(folder))
         .collect()
+}
+
+/// The state file that makes this loop's folder active.
+pub fn active_in(folder: &Path) -> Option<PathBuf> {
+    ACTIVE
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file())
 }
 
 /// The name of the file in which a loop's folder says that it has ended, such as
