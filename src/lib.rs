@@ -22,5 +22,6 @@ pub mod pipeline;
 pub mod redact;
 pub mod sha256;
 pub mod sim;
+pub mod state_dir;
 pub mod trace;
 pub mod triage;
