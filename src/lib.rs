@@ -23,5 +23,6 @@ pub mod redact;
 pub mod rlcr;
 pub mod sha256;
 pub mod sim;
+pub mod state_dir;
 pub mod trace;
 pub mod triage;

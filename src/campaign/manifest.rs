@@ -4,34 +4,34 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::event_log::EventKind;
 use super::{Campaign, CampaignError};
 use crate::disk;
 
 /// Renders the manifest anew.
 pub fn render(campaign: &Campaign) -> Result<(), CampaignError> {
-    let events = campaign.log().read()?;
+    let state = campaign.state()?;
     let mut text = format!("# Campaign {}\n", campaign.id);
-    if let Some(opened) = events
-        .iter()
-        .find(|event| event.kind == EventKind::CampaignOpened)
-    {
+    if let Some(opened) = &state.opened {
+        let inputs = serde_json::json!(opened.body.inputs);
         let _ = writeln!(
             text,
             "\nOpened {} by sota-loop {}.",
-            opened.time,
-            plain(&opened.body["version"])
+            opened.time, opened.body.version
         );
         text.push_str("\n## Inputs\n\n| input | value |\n| --- | --- |\n");
-        if let Some(inputs) = opened.body["inputs"].as_object() {
+        if let Some(inputs) = inputs.as_object() {
             for (name, value) in inputs {
                 let _ = writeln!(text, "| {} | {} |", name.replace('_', " "), plain(value));
             }
         }
         text.push_str("\n## Frameworks\n\n");
-        frameworks(&mut text, &opened.body["inputs"]);
+        frameworks(&mut text, &inputs);
         text.push_str("\n## Environment\n\n");
-        let _ = writeln!(text, "- host: {}", plain(&opened.body["host"]));
+        let _ = writeln!(
+            text,
+            "- host: {}",
+            opened.body.host.as_deref().unwrap_or("unknown")
+        );
     }
     text.push_str(
         "\nThis file is rendered from `humanize/lineage.jsonl`; edits are overwritten.\n",

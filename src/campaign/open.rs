@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::event_log::{EventKind, NewEvent};
+use super::events::CampaignOpened;
 use super::infer::{self, ModelFacts};
+use super::log::NewEvent;
 use super::{Campaign, CampaignError, campaigns, manifest};
 use crate::job;
 
@@ -84,14 +85,13 @@ pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), 
     for folder in ["help", "benchmark", "jobs", "humanize"] {
         crate::disk::create_dir(&campaign.root.join(folder))?;
     }
-    let body = json!({
-        "inputs": request,
-        "version": env!("CARGO_PKG_VERSION"),
-        "host": hostname(),
-    });
-    campaign
-        .log()
-        .append(NewEvent::new(EventKind::CampaignOpened, body))?;
+    let log = campaign.log();
+    log.forget_head()?;
+    log.append(NewEvent::of(&CampaignOpened {
+        inputs: request,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: hostname(),
+    }))?;
     manifest::render(&campaign)?;
     Ok((campaign, false))
 }
@@ -123,14 +123,10 @@ fn same_campaign(
 
 /// What was said at the first opening stays.
 fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), CampaignError> {
-    let events = campaign.log().read()?;
-    let Some(opened) = events
-        .iter()
-        .find(|event| event.kind == EventKind::CampaignOpened)
-    else {
+    let state = campaign.state()?;
+    let Some(recorded) = state.inputs().map(|inputs| json!(inputs)) else {
         return Ok(());
     };
-    let recorded = &opened.body["inputs"];
     let Value::Object(asked) = json!(asked) else {
         return Ok(());
     };
@@ -317,9 +313,10 @@ mod tests {
         };
         let (campaign, _) = open(dir.path(), asked).unwrap();
         assert!(campaign.id.contains("_my-model_"), "{}", campaign.id);
-        let inputs = &campaign.log().read().unwrap()[0].body["inputs"];
-        assert_eq!(inputs["precision"], "bf16");
-        assert_eq!(inputs["max_context"], 40960);
+        let state = campaign.state().unwrap();
+        let inputs = state.inputs().unwrap();
+        assert_eq!(inputs.precision.as_deref(), Some("bf16"));
+        assert_eq!(inputs.max_context, Some(40960));
 
         let error = complete(OpenRequest::default()).unwrap_err();
         assert!(error.to_string().contains("model"), "{error}");

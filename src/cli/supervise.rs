@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
 use crate::bench::{self, BenchError};
-use crate::campaign::{self, Campaign, EventKind};
+use crate::campaign::events::{BenchmarkEnded, BenchmarkLabel, TargetSource};
+use crate::campaign::{self, Campaign, NewEvent};
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobHandle, JobSpec, Outcome};
+use crate::job::{self, JobHandle, JobSpec, JobState, Outcome};
 
 /// Supervise the job in a folder to its end (internal).
 #[derive(Debug, Args)]
@@ -43,13 +43,23 @@ async fn benchmark(spec: JobSpec, handle: JobHandle) -> Outcome {
     if let Some(root) = root {
         let campaign = Campaign::at(&root);
         let state = match &outcome {
-            Outcome::Done(_) => "done",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Failed(_) => "failed",
+            Outcome::Done(_) => JobState::Done,
+            Outcome::Cancelled => JobState::Cancelled,
+            Outcome::Failed(_) => JobState::Failed,
         };
-        let body = json!({"job_id": spec.id, "state": state});
-        let files = campaign::smoke_files(&campaign);
-        if let Err(error) = campaign::note(&campaign, EventKind::BenchmarkEnded, body, files) {
+        let body = BenchmarkEnded {
+            job_id: spec.id,
+            label: BenchmarkLabel::Smoke,
+            state,
+            workload_sha256: String::new(),
+            frameworks: Vec::new(),
+            winners: Vec::new(),
+            rows: 0,
+            launches: 0,
+            source: TargetSource::default(),
+            failure: None,
+        };
+        if let Err(error) = campaign::note(&campaign, NewEvent::of(&body)) {
             return Outcome::Failed(error.into());
         }
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::scope::{Detail, campaign_of};
-use crate::campaign::{self, EventKind};
+use crate::campaign::events::{BenchmarkLabel, GapChecked};
+use crate::campaign::{self, NewEvent};
 use crate::fault::{Fault, FaultCode};
 use crate::gap::{self, GapRecord, GapRequest};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -94,28 +94,22 @@ fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapR
             CheckGap::EXAMPLE,
         ));
     };
-    let events = campaign.log().read()?;
-    let recorded = events
-        .iter()
-        .find(|event| event.kind == EventKind::CampaignOpened)
-        .and_then(|event| event.body["inputs"]["target_framework"].as_str());
-    let target = arguments.target.as_deref().or(recorded).unwrap_or("sglang");
+    let state = campaign.state()?;
+    let target = arguments.target.as_deref().unwrap_or(state.target());
     let rows = campaign.rows_path();
     let record = compare(&rows, target, &arguments.metric)?;
-    let verdicts: Vec<_> = record
-        .scenarios
-        .iter()
-        .map(|scenario| {
-            json!({"scenario": scenario.scenario, "verdict": scenario.verdict, "gap_pct": scenario.gap_pct})
-        })
-        .collect();
-    let body = json!({
-        "target": target,
-        "metric": record.metric,
-        "decision": record.decision,
-        "scenarios": verdicts,
-    });
-    campaign::note(&campaign, EventKind::GapChecked, body, vec![rows])?;
+    let mut brief = record.clone();
+    for scenario in &mut brief.scenarios {
+        scenario.pairs.clear();
+    }
+    let body = GapChecked {
+        job_id: None,
+        label: BenchmarkLabel::Smoke,
+        target_tree: None,
+        tree_verified: false,
+        record: brief,
+    };
+    campaign::note(&campaign, NewEvent::of(&body).on_growing(rows))?;
     Ok(record)
 }
 

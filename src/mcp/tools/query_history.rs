@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scope::campaign_of;
-use crate::campaign::{self, Campaign, EventKind};
+use crate::campaign::{self, Campaign};
 use crate::fault::Fault;
 use crate::history::{self, QueryRecord, QueryRequest};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -61,16 +61,8 @@ fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<QueryRecord, 
 
 /// The campaign's folder receives the notes, and its checkout is searched too.
 fn within(campaign: &Campaign, request: &mut QueryRequest) -> Result<(), Fault> {
-    let opened = campaign
-        .log()
-        .read()?
-        .into_iter()
-        .find(|event| event.kind == EventKind::CampaignOpened);
-    if let Some(event) = opened
-        && request.checkout.is_none()
-    {
-        let checkout = event.body["inputs"]["checkout"].as_str();
-        request.checkout = checkout.map(Into::into);
+    if request.checkout.is_none() {
+        request.checkout = campaign.state()?.checkout().cloned();
     }
     request.workspace = Some(campaign.root.clone());
     Ok(())

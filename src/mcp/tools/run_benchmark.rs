@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::scope::{Detail, campaign_of};
 use crate::bench::{self, BenchRecord, Cost, Place};
-use crate::campaign::{self, EventKind};
+use crate::campaign::events::{BenchmarkLabel, BenchmarkStarted};
+use crate::campaign::{self, NewEvent};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -165,8 +166,19 @@ fn start(
     )?;
     let job = started.submission.job;
     if started.submission.started {
-        let body = json!({"job_id": job.id, "label": "smoke", "cost": started.cost});
-        campaign::note(&campaign, EventKind::BenchmarkStarted, body, Vec::new())?;
+        let body = BenchmarkStarted {
+            job_id: job.id.clone(),
+            label: BenchmarkLabel::Smoke,
+            workload_sha256: String::new(),
+            frameworks: started
+                .payload
+                .plan
+                .enabled()
+                .map(|(name, _)| name.clone())
+                .collect(),
+            cost: json!(started.cost),
+        };
+        campaign::note(&campaign, NewEvent::of(&body))?;
     }
     Ok((job, Some(started.cost)))
 }
