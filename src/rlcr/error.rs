@@ -49,6 +49,8 @@ pub enum RlcrError {
     SetupIncomplete { problem: String },
     #[error("the campaign names no checkout")]
     NoCheckout,
+    #[error("the campaign is finished")]
+    Finished,
     #[error("there is no local branch `{name}`")]
     NoBase { name: String, branches: Vec<String> },
     #[error("git {} in {} failed: {reason}", arguments.join(" "), checkout.display())]
@@ -122,6 +124,9 @@ impl From<RlcrError> for Fault {
             ),
             RlcrError::NoCheckout => invalid(
                 "open the campaign with `checkout`: the absolute folder of the target framework's git checkout",
+            ),
+            RlcrError::Finished => invalid(
+                "open another with campaign {\"action\": \"open\", \"supersedes\": \"ID\"}",
             ),
             RlcrError::NoBase { branches, .. } => invalid(&format!(
                 "fetch it, or name one of {}",

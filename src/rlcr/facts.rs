@@ -128,7 +128,7 @@ fn gap_line(gap: &ScenarioGap) -> String {
 }
 
 /// A serialised enum's own name.
-fn word<T: serde::Serialize>(value: &T) -> String {
+pub fn word<T: serde::Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
         _ => String::new(),

@@ -179,3 +179,7 @@ fn humanize_active(state: &State) -> bool {
         present.body.runtime == LoopRuntime::Humanize && rounds::is_active(&present.body.state_path)
     })
 }
+
+#[cfg(test)]
+#[path = "hooks_tests.rs"]
+mod tests;

@@ -18,7 +18,10 @@ mod hooks;
 mod humanize;
 mod plan;
 mod prompt;
+mod rest;
 mod rounds;
+#[cfg(test)]
+mod sample;
 mod start;
 mod state_file;
 mod stop_gate;
@@ -31,5 +34,6 @@ pub use error::RlcrError;
 pub use folders::{Folders, Host};
 pub use hook_input::{HookEvent, HookInput};
 pub use hooks::{HookOutput, answer as answer_hook};
+pub use rest::{pause, resume};
 pub use rounds::{advance, finished, observe, review};
 pub use start::{StartRequest, StartedLoop, start_loop};

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use super::builtin::{self, MAX_ROUNDS};
 use super::checklist::{Review, is_full_alignment};
 use super::error::RlcrError;
-use super::facts::{prompt_facts, terminal_word};
+use super::facts::{prompt_facts, terminal_word, word};
 use super::prompt;
 use super::state_file::{LoopState, active_in, terminal_state};
-use crate::campaign::events::{
-    LoopEnded, LoopRuntime, LoopStarted, Outcome, Reviewed, RoundStarted,
-};
+use crate::campaign::events::{LoopEnded, LoopRuntime, LoopStarted, Reviewed, RoundStarted};
 use crate::campaign::gates::{self, World};
 use crate::campaign::{self, Campaign, NewEvent, Recorded, State};
 
@@ -190,9 +188,9 @@ fn last_word(campaign: &Campaign, terminal: &str, round: u32) -> Result<String, 
     );
     match &state.finished {
         Some(finished) => {
-            let outcome: Outcome = finished.body.outcome;
             text.push_str(&format!(
-                "Outcome: {outcome:?}. {}\n\nReport: {}\n",
+                "Outcome: {}. {}\n\nReport: {}\n",
+                word(&finished.body.outcome),
                 finished.body.reason,
                 finished.body.report_path.display()
             ));
@@ -208,3 +206,7 @@ fn folder(present: &Recorded<LoopStarted>) -> PathBuf {
     let path = &present.body.state_path;
     path.parent().unwrap_or(path).to_path_buf()
 }
+
+#[cfg(test)]
+#[path = "rounds_tests.rs"]
+mod tests;

@@ -59,6 +59,9 @@ pub fn start_loop(
 ) -> Result<StartedLoop, Fault> {
     rounds::observe(campaign)?;
     let state = campaign.state()?;
+    if state.is_finished() {
+        return Err(RlcrError::Finished.into());
+    }
     if let Some(running) = running(&state) {
         return Ok(running);
     }
@@ -73,7 +76,6 @@ pub fn start_loop(
     }
     let head = world.checkout.head().ok_or(RlcrError::NoCheckout)?.clone();
     let base = base(&head, request.base_branch.as_deref())?;
-    let state = campaign::seal(campaign, state)?;
     let plan_path = head.path.join(PLAN_FILE);
     let facts = plan_facts(campaign, &state, &head, &base, &found);
     disk::write_atomic(&plan_path, plan::render(&facts)?.as_bytes())?;

@@ -70,6 +70,7 @@ impl LoopState {
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
+    #[cfg(test)]
     pub fn round(&self) -> Option<u32> {
         self.get("current_round")?.parse().ok()
     }
