@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod campaign;
 pub mod cli;
+pub mod demo;
 pub mod disk;
 pub mod engine;
 pub mod fault;

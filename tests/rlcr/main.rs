@@ -1,0 +1,4 @@
+//! The loop as hosts and agents meet it: the program, real processes, real files.
+
+mod gate;
+mod support;
