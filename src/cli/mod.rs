@@ -9,6 +9,7 @@
 mod bench;
 mod call;
 mod demo;
+mod demo_loop;
 mod gap;
 mod gate;
 mod guard;

@@ -9,6 +9,10 @@
 mod error;
 mod play;
 mod stage;
+mod steps;
+mod to_external;
+mod to_plateau;
+mod to_tied;
 
 pub use error::DemoError;
 pub use play::{Agent, InProcess, Play, Told};
