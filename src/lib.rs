@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod campaign;
+pub mod capture;
 pub mod cli;
 pub mod demo;
 pub mod disk;
@@ -22,6 +23,7 @@ pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
 pub mod rlcr;
+pub mod references;
 pub mod sha256;
 pub mod sim;
 pub mod state_dir;

@@ -177,6 +177,7 @@ pub(super) fn root_cause(evidence: &Evidence) -> Value {
         "rows": [
             {"event": evidence.gap, "table": "attribution", "part": "chat", "row": evidence.cause},
             {"event": evidence.profile, "table": "kernel", "part": "decode", "row": evidence.kernel},
+            {"event": evidence.pipeline, "table": "hot_kernel", "row": evidence.kernel},
         ],
         "source_paths": [{"path": super::stage::COSTS, "lines": [7, 13]}],
         "cards": [{"framework": "sglang", "pr": 101}, {"framework": "vllm", "pr": 902}],
