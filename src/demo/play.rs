@@ -145,6 +145,23 @@ impl<'a, A: Agent> Play<'a, A> {
         Ok(())
     }
 
+    /// Waits until every job of the campaign has ended and its end is recorded.
+    pub(super) async fn settled(&mut self) -> Result<(), DemoError> {
+        loop {
+            let asked = json!({"action": "status", "workspace": self.stage.workspace});
+            let status = self.agent.call("campaign", asked).await.map_err(|fault| DemoError::Tool {
+                tool: "campaign".to_owned(),
+                fault: Box::new(fault),
+            })?;
+            match status["running_jobs"].as_array() {
+                Some(jobs) if !jobs.is_empty() => {
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Follows a job to its end; `tool` is the one that started it.
     pub(super) async fn follow(&mut self, tool: &str, record: &Value) -> Result<Value, DemoError> {
         let id = text(tool, record, "job_id")?.to_owned();

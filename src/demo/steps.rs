@@ -130,11 +130,12 @@ impl<A: Agent> Play<'_, A> {
         Ok(())
     }
 
-    /// Has the server run an attempt's tests and compare its outputs.
-    pub(super) async fn check(&mut self, id: &str) -> Result<Value, DemoError> {
-        let asked = json!({"kind": "attempt", "id": id, "state": "check", "wait_s": 0});
-        let started = self.call("update_ledger", asked).await?;
-        self.follow("update_ledger", &started).await
+    /// Has the server run the open attempt's tests and take its outputs; on the
+    /// base tree, the outputs to compare with.
+    pub(super) async fn check(&mut self) -> Result<(), DemoError> {
+        self.call("update_ledger", json!({"kind": "attempt", "state": "check"}))
+            .await?;
+        self.settled().await
     }
 
     /// Undoes an attempt's commit and closes it as rejected.

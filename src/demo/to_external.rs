@@ -21,7 +21,7 @@ impl<A: Agent> Play<'_, A> {
             "kind": "blocker", "cause": "missing_dependency",
             "detail": "the fused norm needs a library that is not to be had here",
         });
-        self.refused("invalid_argument", "command", "update_ledger", word)
+        self.refused("invalid_argument", "can see", "update_ledger", word)
             .await?;
         let seen = json!({
             "kind": "blocker", "cause": "missing_dependency",

@@ -15,9 +15,8 @@ impl<A: Agent> Play<'_, A> {
         self.history().await?;
         self.baseline().await?;
         self.start_loop().await?;
-        let mut evidence = None;
         for (round, ms) in [0.19, 0.21].into_iter().enumerate() {
-            let gap = self.revalidate().await?;
+            let gap = self.call("check_gap", json!({})).await?;
             let found = self.evidence(&gap).await?;
             self.root_cause(&found).await?;
             let id = self.attempt(&found, "Sample a little faster").await?;
@@ -30,19 +29,17 @@ impl<A: Agent> Play<'_, A> {
             )?;
             let early = json!({"kind": "attempt", "id": id, "state": "rejected", "outcome": "neutral", "summary": "nothing gained"});
             if round == 0 {
-                self.refused("code", "accepted", "update_ledger", early)
+                self.refused("unclaimed_change", "last accepted one", "update_ledger", early)
                     .await?;
             }
             self.reject(&id, "no difference that could be measured")
                 .await?;
             self.round_end("Sampling is not it.", "look at the leader's norm")
                 .await?;
-            evidence = Some(found);
         }
-        let gap = self.revalidate().await?;
+        let gap = self.call("check_gap", json!({})).await?;
         let found = self.evidence(&gap).await?;
         self.root_cause(&found).await?;
-        let _ = evidence;
         let open = attempt(&found, "Sample faster still");
         self.refused("plateau", "source_idea", "update_ledger", open.clone())
             .await?;

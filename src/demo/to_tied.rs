@@ -51,7 +51,7 @@ impl<A: Agent> Play<'_, A> {
         self.chapter("One patch");
         let id = self.patch_and_prove(&evidence).await?;
         self.chapter("The end");
-        let record = self.close(&id).await?;
+        self.close(&id).await?;
         self.round_end(
             "The residual add is fused into the norm; the gap is closed.",
             "",
@@ -64,7 +64,6 @@ impl<A: Agent> Play<'_, A> {
             json!({"action": "finish", "outcome": "success", "reason": "faster"}),
         )
         .await?;
-        let _ = record;
         self.finish("tied", "every scenario is within 1% of the leader", &[])
             .await
     }
@@ -129,7 +128,7 @@ impl<A: Agent> Play<'_, A> {
             json!({"action": "finish", "outcome": "tied", "reason": "close enough"}),
         )
         .await?;
-        let gap = self.revalidate().await?;
+        let gap = self.call("check_gap", json!({})).await?;
         let evidence = self.evidence(&gap).await?;
         let mut made_up = root_cause(&evidence);
         made_up["rows"][1]["row"] = json!("a_kernel_that_is_not_there");
@@ -173,12 +172,13 @@ impl<A: Agent> Play<'_, A> {
         let done = json!({"kind": "attempt", "id": id, "state": "done", "outcome": "win", "summary": "believe me"});
         self.refused("optimization", "tests", "update_ledger", done)
             .await?;
-        self.check(&id).await?;
+        self.settled().await?;
         self.revalidate().await?;
         Ok(id)
     }
 
-    async fn close(&mut self, id: &str) -> Result<Value, DemoError> {
+    /// Closes the attempt as what was measured.
+    async fn close(&mut self, id: &str) -> Result<(), DemoError> {
         let wrong = json!({"kind": "attempt", "id": id, "state": "done", "outcome": "neutral", "summary": "no difference"});
         self.refused("optimization", "which is", "update_ledger", wrong)
             .await?;
@@ -186,7 +186,7 @@ impl<A: Agent> Play<'_, A> {
             "kind": "attempt", "id": id, "state": "done", "outcome": "win",
             "summary": "The residual add is part of the norm: one launch less in every layer.",
         });
-        self.call("update_ledger", done).await
+        self.call("update_ledger", done).await.map(drop)
     }
 }
 

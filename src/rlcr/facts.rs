@@ -6,8 +6,7 @@ use super::plan::{PlanFacts, Winner};
 use super::prompt::PromptFacts;
 use crate::campaign::checkout::Head;
 use crate::campaign::events::{GapChecked, Outcome};
-use crate::campaign::gates::GateState;
-use crate::campaign::{AttemptState, Campaign, State};
+use crate::campaign::{self, Campaign, State};
 use crate::gap::ScenarioGap;
 
 /// Where the loop's branch begins.
@@ -135,70 +134,37 @@ pub fn word<T: serde::Serialize>(value: &T) -> String {
     }
 }
 
-/// The facts of a round's prompt. `left_open` is what the review before it left.
+/// The facts of the present round's prompt. `left_open` is what the review
+/// before it left.
 pub fn prompt_facts(
     campaign: &Campaign,
     state: &State,
-    gates: &[GateState],
     left_open: &[String],
-    round: u32,
     branch: &str,
 ) -> PromptFacts {
-    let last = state.rounds.last();
+    let status = campaign::status_of(campaign, state);
     let mut missing: Vec<String> = left_open.to_vec();
-    let (lacks, next) = next_step(campaign, gates);
-    for item in lacks {
+    for item in status.missing {
         if !missing.contains(&item) {
             missing.push(item);
         }
     }
     let mut standing = gap_lines(state);
-    standing.extend(state.attempts().map(|attempt| {
-        let how = match attempt.state() {
-            AttemptState::Open => "open",
-            AttemptState::Accepted => "accepted",
-            AttemptState::Rejected => "rejected",
-        };
-        format!(
-            "attempt {} ({how}): {}",
-            attempt.id(),
-            attempt.opened.body.target.change
-        )
+    standing.extend(status.attempts.iter().map(|attempt| {
+        let how = attempt.outcome.clone().unwrap_or_else(|| word(&attempt.state));
+        format!("attempt {} ({how}): {}", attempt.id, attempt.change)
     }));
+    let last = state.rounds.last();
     PromptFacts {
         campaign: campaign.id.clone(),
-        round,
+        round: state.round(),
         max_rounds: MAX_ROUNDS,
         branch: branch.to_owned(),
         standing,
         last_round: last.map(|round| round.body.summary.clone()),
         next_patch: last.and_then(|round| round.body.next_patch.clone()),
         missing,
-        next,
-    }
-}
-
-/// What the next step lacks, and the call that serves it: the first gate that
-/// is closed and knows one.
-pub fn next_step(campaign: &Campaign, gates: &[GateState]) -> (Vec<String>, String) {
-    let closed = gates
-        .iter()
-        .find(|gate| !gate.open && !gate.next.is_empty());
-    match closed {
-        Some(gate) => (
-            gate.missing
-                .iter()
-                .map(|missing| format!("{}: {missing}", gate.gate.name()))
-                .collect(),
-            gate.next.clone(),
-        ),
-        None => (
-            Vec::new(),
-            format!(
-                "campaign {{\"action\": \"status\", \"campaign\": \"{}\"}}",
-                campaign.root.display()
-            ),
-        ),
+        next: status.next,
     }
 }
 

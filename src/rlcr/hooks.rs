@@ -7,13 +7,12 @@ use serde::Serialize;
 
 use super::conversation::Conversation;
 use super::error::RlcrError;
-use super::facts::next_step;
 use super::hook_input::{HookEvent, HookInput};
 use super::rounds;
 use super::stop_gate::{Decision, LoopPhase, RunningJob, Standing, decide};
 use super::touched::touched;
 use crate::campaign::events::LoopRuntime;
-use crate::campaign::{self, Campaign, Phase, State, gates};
+use crate::campaign::{self, Campaign, Phase, State};
 use crate::job::JobFolder;
 
 /// What a hook prints; both hosts read these names. Nothing to say is `{}`.
@@ -140,8 +139,8 @@ fn outlook(campaign: &Campaign, state: &State) -> (Vec<String>, String) {
             next,
         );
     }
-    let world = campaign.look(state);
-    next_step(campaign, &gates::evaluate(state, &world))
+    let status = campaign::status_of(campaign, state);
+    (status.missing, status.next)
 }
 
 /// Jobs of the campaign that have not ended.

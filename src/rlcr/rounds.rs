@@ -108,17 +108,8 @@ fn begin(
     present: &Recorded<LoopStarted>,
     review: &Review,
 ) -> Result<PathBuf, RlcrError> {
-    let world = campaign.look(state);
-    let gates = gates::evaluate(state, &world);
     let round = state.round();
-    let facts = prompt_facts(
-        campaign,
-        state,
-        &gates,
-        &review.open(),
-        round,
-        &present.body.start_branch,
-    );
+    let facts = prompt_facts(campaign, state, &review.open(), &present.body.start_branch);
     let mut file = LoopState::read(&present.body.state_path)?;
     let prompt_path = builtin::begin_round(&mut file, round, &prompt::render(&facts)?)?;
     let body = RoundStarted {

@@ -14,8 +14,8 @@ use super::plan::{self, PLAN_FILE};
 use super::{builtin, exclude, humanize, prompt, rounds};
 use crate::campaign::checkout::{Git, Head};
 use crate::campaign::events::{CommandSeen, LoopRuntime, LoopStarted, RoundStarted};
-use crate::campaign::gates::{self, Gate, GateState};
-use crate::campaign::{self, Campaign, CampaignError, NewEvent, State};
+use crate::campaign::gates;
+use crate::campaign::{self, Campaign, NewEvent, State};
 use crate::fault::Fault;
 use crate::{disk, job, sha256};
 
@@ -70,12 +70,14 @@ pub fn start_loop(
     let checkout = state.checkout().ok_or(RlcrError::NoCheckout)?;
     let excluded = keep_out(checkout, &campaign.root)?;
     let world = campaign.look(&state);
-    let evaluated = gates::evaluate(&state, &world);
-    for gate in [Gate::Baseline, Gate::Fairness, Gate::Preflight] {
-        refuse(&evaluated, gate)?;
-    }
+    gates::require([
+        gates::baseline(&state, &world),
+        gates::fairness(&state, &world),
+        gates::preflight(&state, &world, request.base_branch.as_deref()),
+    ])?;
     let head = world.checkout.head().ok_or(RlcrError::NoCheckout)?.clone();
     let base = base(&head, request.base_branch.as_deref())?;
+    let state = campaign::seal(campaign)?;
     let plan_path = head.path.join(PLAN_FILE);
     let facts = plan_facts(campaign, &state, &head, &base, &found);
     disk::write_atomic(&plan_path, plan::render(&facts)?.as_bytes())?;
@@ -174,13 +176,6 @@ fn git(checkout: &Path, arguments: &[&str]) -> Result<String, RlcrError> {
         })
 }
 
-fn refuse(gates: &[GateState], gate: Gate) -> Result<(), CampaignError> {
-    match gates.iter().find(|state| state.gate == gate && !state.open) {
-        Some(closed) => Err(closed.clone().into()),
-        None => Ok(()),
-    }
-}
-
 /// The base branch and its commit; a branch that is asked for must be local.
 fn base(head: &Head, asked: Option<&str>) -> Result<Base, RlcrError> {
     let is_local = |name: &str| head.branches.iter().any(|branch| branch == name);
@@ -242,10 +237,7 @@ impl Start<'_> {
             }),
             (LoopRuntime::Humanize, None) => Err(RlcrError::NoHumanize),
             (LoopRuntime::Builtin, _) => {
-                let world = self.campaign.look(self.state);
-                let gates = gates::evaluate(self.state, &world);
-                let round = self.state.round();
-                let facts = prompt_facts(self.campaign, self.state, &gates, &[], round, branch);
+                let facts = prompt_facts(self.campaign, self.state, &[], branch);
                 builtin::set_up(builtin::Setup {
                     checkout: &self.head.path,
                     campaign: &self.campaign.id,

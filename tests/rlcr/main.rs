@@ -2,3 +2,4 @@
 
 mod gate;
 mod support;
+mod walk;

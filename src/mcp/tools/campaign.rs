@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::run_benchmark::plan_schema;
 use super::scope::campaign_of;
+use crate::bench;
 use crate::campaign::events::LoopRuntime;
 use crate::campaign::{self, CampaignError, CampaignStatus, OpenRequest};
 use crate::fault::{Fault, FaultCode};
@@ -39,6 +42,11 @@ pub struct Arguments {
     /// Id or root of a campaign; default: the one open campaign of the workspace.
     #[serde(default)]
     pub campaign: Option<String>,
+    /// `open`: absolute path of a plan file, or the plan itself: what the other
+    /// arguments leave out is taken from it.
+    #[serde(default)]
+    #[schemars(schema_with = "plan_schema")]
+    pub plan: Option<Value>,
     /// `start_loop`: who drives the rounds; default: Humanize where it is
     /// installed with all that it needs, else the built-in runtime.
     #[serde(default)]
@@ -98,7 +106,10 @@ fn run(mut arguments: Arguments, caller: &ToolContext) -> Result<CampaignRecord,
     let project = caller.project_dir.as_deref();
     let workspace = campaign::workspace(arguments.workspace.as_deref(), project)?;
     if arguments.action == Action::Open {
-        let request = std::mem::take(&mut arguments.open);
+        let mut request = std::mem::take(&mut arguments.open);
+        if let Some(plan) = &arguments.plan {
+            request = campaign::from_plan(request, &bench::plan_from(plan, &workspace)?);
+        }
         let (campaign, resumed) = campaign::open(&workspace, request)?;
         let mut record = record(&campaign, &workspace, &arguments, caller, Vec::new())?;
         record.status.resumed = Some(resumed);
