@@ -6,8 +6,10 @@
 pub mod bench;
 pub mod campaign;
 pub mod capture;
+pub mod checks;
 pub mod cli;
 pub mod demo;
+pub mod detail;
 pub mod disk;
 pub mod engine;
 pub mod fault;

@@ -29,7 +29,7 @@ mod warmup;
 mod winner;
 pub mod workload;
 
-pub use candidate::Candidate;
+pub use candidate::{Candidate, candidates_of};
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;

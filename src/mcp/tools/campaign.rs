@@ -1,4 +1,4 @@
-//! `campaign`: open one, see where it stands, run its loop.
+//! `campaign`: open one, see where it stands, run its loop, end it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::run_benchmark::plan_schema;
 use super::scope::campaign_of;
 use crate::bench;
-use crate::campaign::events::LoopRuntime;
-use crate::campaign::{self, CampaignError, CampaignStatus, OpenRequest};
+use crate::campaign::events::{LoopRuntime, Outcome};
+use crate::campaign::{self, CampaignError, CampaignStatus, FinishRequest, OpenRequest};
 use crate::fault::{Fault, FaultCode};
 use crate::mcp::{Hints, Tool, ToolContext};
 use crate::rlcr::{self, CompanionPaths, Companions, Folders, StartRequest, StartedLoop};
@@ -31,6 +31,9 @@ pub enum Action {
     Pause,
     /// Go on after a pause.
     Resume,
+    /// End it with an `outcome`, as far as the evidence allows, and write the
+    /// final report.
+    Finish,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -58,9 +61,15 @@ pub struct Arguments {
     /// `status`, `start_loop`: folders of companions, instead of looking for them.
     #[serde(default)]
     pub companions: CompanionPaths,
-    /// `pause`, `resume`: why.
+    /// `finish`: how it ends.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// `pause`, `resume`, `finish`: why, in a few sentences.
     #[serde(default)]
     pub reason: Option<String>,
+    /// `finish`: numbers of events that show it; `external` needs its blocker.
+    #[serde(default)]
+    pub evidence: Vec<u64>,
     #[serde(flatten)]
     pub open: OpenRequest,
 }
@@ -80,11 +89,11 @@ pub struct CampaignRecord {
 
 impl Tool for Campaign {
     const NAME: &'static str = "campaign";
-    const TITLE: &'static str = "Open a campaign, see where it stands, run its loop";
-    const DESCRIPTION: &'static str = "Opens or resumes a campaign (one model, one machine, one target framework), tells where it stands, and starts, pauses or resumes its loop. \
+    const TITLE: &'static str = "Open a campaign, see where it stands, run its loop, end it";
+    const DESCRIPTION: &'static str = "Opens or resumes a campaign (one model, one machine, one target framework), tells where it stands, starts, pauses or resumes its loop, and ends it. \
         Call it first in a session, and whenever you are unsure what comes next: `next` is the exact next call. \
         Not needed for a single benchmark without a campaign. \
-        Returns id, root, phase, gates, companions, what is missing, and `next`. What cannot be inferred from config.json and the GPUs is asked for with error needs_input; a step that the evidence does not allow is error gate_refused. \
+        Returns id, root, phase, gates, companions, what is missing, and `next`. What cannot be inferred from the plan, config.json and the GPUs is asked for with error needs_input; a step that the evidence does not allow is error gate_refused. \
         Example: {\"action\": \"open\", \"workspace\": \"/home/me/project\", \"model\": \"/models/qwen3-8b\"}";
     const EXAMPLE: &'static str =
         r#"{"action": "open", "workspace": "/home/me/project", "model": "/models/qwen3-8b"}"#;
@@ -106,18 +115,13 @@ fn run(mut arguments: Arguments, caller: &ToolContext) -> Result<CampaignRecord,
     let project = caller.project_dir.as_deref();
     let workspace = campaign::workspace(arguments.workspace.as_deref(), project)?;
     if arguments.action == Action::Open {
-        let mut request = std::mem::take(&mut arguments.open);
-        if let Some(plan) = &arguments.plan {
-            request = campaign::from_plan(request, &bench::plan_from(plan, &workspace)?);
-        }
-        let (campaign, resumed) = campaign::open(&workspace, request)?;
-        let mut record = record(&campaign, &workspace, &arguments, caller, Vec::new())?;
-        record.status.resumed = Some(resumed);
-        return Ok(record);
+        let request = std::mem::take(&mut arguments.open);
+        return open(request, &workspace, &arguments, caller);
     }
     let found = campaign_of(Some(&workspace), None, arguments.campaign.as_deref())?;
     let campaign = found.ok_or(CampaignError::None)?;
     let mut started = None;
+    let mut finished = None;
     let warnings = match arguments.action {
         Action::Open | Action::Status => {
             rlcr::observe(&campaign)?;
@@ -134,9 +138,29 @@ fn run(mut arguments: Arguments, caller: &ToolContext) -> Result<CampaignRecord,
             rlcr::pause(&campaign, reason)?
         }
         Action::Resume => rlcr::resume(&campaign, arguments.reason.as_deref())?,
+        Action::Finish => {
+            finished = Some(campaign::finish(&campaign, &finish_request(&arguments)?)?);
+            rlcr::finished(&campaign)?
+        }
     };
     let mut record = record(&campaign, &workspace, &arguments, caller, warnings)?;
     record.started_loop = started;
+    record.status.finished = finished;
+    Ok(record)
+}
+
+fn open(
+    mut request: OpenRequest,
+    workspace: &Path,
+    arguments: &Arguments,
+    caller: &ToolContext,
+) -> Result<CampaignRecord, Fault> {
+    if let Some(plan) = &arguments.plan {
+        request = campaign::from_plan(request, &bench::plan_from(plan, workspace)?);
+    }
+    let (campaign, resumed) = campaign::open(workspace, request)?;
+    let mut record = record(&campaign, workspace, arguments, caller, Vec::new())?;
+    record.status.resumed = Some(resumed);
     Ok(record)
 }
 
@@ -146,6 +170,7 @@ fn start(
     arguments: &Arguments,
     caller: &ToolContext,
 ) -> Result<StartedLoop, Fault> {
+    campaign::settle(campaign)?;
     let request = StartRequest {
         runtime: arguments.runtime,
         base_branch: arguments.base_branch.clone(),
@@ -154,6 +179,21 @@ fn start(
     let folders = folders(campaign, workspace, caller)?;
     let project = caller.project_dir.as_deref().unwrap_or(workspace);
     rlcr::start_loop(campaign, &request, project, &folders)
+}
+
+fn finish_request(arguments: &Arguments) -> Result<FinishRequest, Fault> {
+    let outcome = arguments.outcome.ok_or_else(|| {
+        Fault::new(
+            FaultCode::InvalidArgument,
+            "finish needs an outcome",
+            r#"{"action": "finish", "outcome": "success, tied, external, at_limit or abandoned", "reason": "..."}"#,
+        )
+    })?;
+    Ok(FinishRequest {
+        outcome,
+        reason: arguments.reason.clone().unwrap_or_default(),
+        evidence: arguments.evidence.clone(),
+    })
 }
 
 fn record(
