@@ -41,7 +41,9 @@ pub fn from_plan(mut request: OpenRequest, plan: &Plan) -> OpenRequest {
         .get(&target)
         .and_then(|framework| framework.source.as_ref());
     if let Some(source) = source {
-        request.checkout.get_or_insert_with(|| source.checkout.clone());
+        request
+            .checkout
+            .get_or_insert_with(|| source.checkout.clone());
     }
     request
 }
@@ -72,9 +74,15 @@ mod tests {
         assert_eq!(request.model.as_deref(), Some("/models/qwen3-8b"));
         assert_eq!(request.precision.as_deref(), Some("bf16"));
         let hardware = request.hardware.unwrap();
-        assert_eq!((hardware.gpu_model.as_deref(), &hardware.gpu_ids[..]), (Some("NVIDIA H100 80GB HBM3"), &[0][..]));
+        assert_eq!(
+            (hardware.gpu_model.as_deref(), &hardware.gpu_ids[..]),
+            (Some("NVIDIA H100 80GB HBM3"), &[0][..])
+        );
         assert_eq!(request.comparison_frameworks.unwrap(), ["vllm"]);
-        assert_eq!(request.checkout.unwrap(), std::path::Path::new("/src/sglang"));
+        assert_eq!(
+            request.checkout.unwrap(),
+            std::path::Path::new("/src/sglang")
+        );
         assert_eq!(request.sla.unwrap()["max_p50_ttft_ms"], 20000.0);
     }
 

@@ -100,13 +100,18 @@ async fn outputs(payload: &ChecksPayload, job: &JobHandle) -> Result<Outputs, Ch
         framework: name.clone(),
         reason,
     };
-    let spec = ServerSpec {
+    let mut spec = ServerSpec {
         plan,
         framework,
         engine: engine_of(name, framework).map_err(|error| no_server(error.to_string()))?,
         candidate: &payload.candidate,
         log: server_log(job.dir()),
+        further_env: indexmap::IndexMap::new(),
+        cwd: None,
     };
+    crate::bench::ready_sources(&mut spec, job)
+        .await
+        .map_err(|failure| no_server(failure.reason))?;
     let server = Server::launch(&spec, job)
         .await
         .map_err(|failure| no_server(failure.reason))?;

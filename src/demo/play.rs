@@ -149,10 +149,14 @@ impl<'a, A: Agent> Play<'a, A> {
     pub(super) async fn settled(&mut self) -> Result<(), DemoError> {
         loop {
             let asked = json!({"action": "status", "workspace": self.stage.workspace});
-            let status = self.agent.call("campaign", asked).await.map_err(|fault| DemoError::Tool {
-                tool: "campaign".to_owned(),
-                fault: Box::new(fault),
-            })?;
+            let status =
+                self.agent
+                    .call("campaign", asked)
+                    .await
+                    .map_err(|fault| DemoError::Tool {
+                        tool: "campaign".to_owned(),
+                        fault: Box::new(fault),
+                    })?;
             match status["running_jobs"].as_array() {
                 Some(jobs) if !jobs.is_empty() => {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -133,8 +133,11 @@ impl<A: Agent> Play<'_, A> {
     /// Has the server run the open attempt's tests and take its outputs; on the
     /// base tree, the outputs to compare with.
     pub(super) async fn check(&mut self) -> Result<(), DemoError> {
-        self.call("update_ledger", json!({"kind": "attempt", "state": "check"}))
-            .await?;
+        self.call(
+            "update_ledger",
+            json!({"kind": "attempt", "state": "check"}),
+        )
+        .await?;
         self.settled().await
     }
 

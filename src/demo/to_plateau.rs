@@ -29,8 +29,13 @@ impl<A: Agent> Play<'_, A> {
             )?;
             let early = json!({"kind": "attempt", "id": id, "state": "rejected", "outcome": "neutral", "summary": "nothing gained"});
             if round == 0 {
-                self.refused("unclaimed_change", "last accepted one", "update_ledger", early)
-                    .await?;
+                self.refused(
+                    "unclaimed_change",
+                    "last accepted one",
+                    "update_ledger",
+                    early,
+                )
+                .await?;
             }
             self.reject(&id, "no difference that could be measured")
                 .await?;

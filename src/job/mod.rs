@@ -13,6 +13,7 @@ mod registry;
 mod status;
 mod submit;
 
+pub use crate::state_dir::state_dir;
 pub use error::JobError;
 pub use folder::{JobFolder, JobSpec};
 pub use handle::{JobHandle, Outcome, supervise};

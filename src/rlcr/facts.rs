@@ -151,7 +151,10 @@ pub fn prompt_facts(
     }
     let mut standing = gap_lines(state);
     standing.extend(status.attempts.iter().map(|attempt| {
-        let how = attempt.outcome.clone().unwrap_or_else(|| word(&attempt.state));
+        let how = attempt
+            .outcome
+            .clone()
+            .unwrap_or_else(|| word(&attempt.state));
         format!("attempt {} ({how}): {}", attempt.id, attempt.change)
     }));
     let last = state.rounds.last();

@@ -62,7 +62,11 @@ fn gates(refusals: &[Fault]) -> Vec<String> {
         .iter()
         .map(|fault| match &fault.refusal {
             Some(refusal) => refusal.gate.clone(),
-            None => serde_json::to_value(fault.error).unwrap().as_str().unwrap().to_owned(),
+            None => serde_json::to_value(fault.error)
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned(),
         })
         .collect()
 }
@@ -73,13 +77,29 @@ async fn from_six_percent_behind_to_tied() {
     let stage = stage(&home);
     let client = Client::connect(&home, &stage).await;
     let mut play = Play::new(client, &stage, tell);
-    let record = play.to_tied().await.unwrap_or_else(|error| panic!("{error}"));
+    let record = play
+        .to_tied()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     let refused = gates(&play.refusals);
     for gate in [
-        "history", "baseline", "started", "preflight", "seal", "evidence", "strict_success",
-        "kernel", "unclaimed_change", "optimization", "needs_input", "invalid_argument",
+        "history",
+        "baseline",
+        "started",
+        "preflight",
+        "seal",
+        "evidence",
+        "strict_success",
+        "kernel",
+        "unclaimed_change",
+        "optimization",
+        "needs_input",
+        "invalid_argument",
     ] {
-        assert!(refused.iter().any(|name| name == gate), "{gate}: {refused:?}");
+        assert!(
+            refused.iter().any(|name| name == gate),
+            "{gate}: {refused:?}"
+        );
     }
     assert!(refused.len() >= 12, "{refused:?}");
     assert_eq!(record["phase"], "finished");
@@ -94,7 +114,12 @@ async fn from_six_percent_behind_to_tied() {
         .map(|entry| entry.path())
         .find(|path| path.join("complete-state.md").is_file())
         .expect("the loop's folder says that it is complete");
-    for name in ["round-0-prompt.md", "round-0-summary.md", "round-0-review.md", "round-1-prompt.md"] {
+    for name in [
+        "round-0-prompt.md",
+        "round-0-summary.md",
+        "round-0-review.md",
+        "round-1-prompt.md",
+    ] {
         assert!(folder.join(name).is_file(), "{name}");
     }
     assert_eq!(stage.git(&["status", "--porcelain"]).unwrap(), "");
@@ -106,7 +131,9 @@ async fn two_weak_rounds_need_a_new_idea() {
     let stage = stage(&home);
     let client = Client::connect(&home, &stage).await;
     let mut play = Play::new(client, &stage, tell);
-    play.to_plateau().await.unwrap_or_else(|error| panic!("{error}"));
+    play.to_plateau()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     let refused = gates(&play.refusals);
     assert_eq!(refused, ["unclaimed_change", "plateau", "invalid_argument"]);
 }
@@ -117,11 +144,17 @@ async fn what_lies_outside_ends_as_external() {
     let stage = stage(&home);
     let client = Client::connect(&home, &stage).await;
     let mut play = Play::new(client, &stage, tell);
-    let record = play.to_external().await.unwrap_or_else(|error| panic!("{error}"));
+    let record = play
+        .to_external()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(gates(&play.refusals), ["external", "invalid_argument"]);
     let root = std::path::PathBuf::from(record["root"].as_str().unwrap());
     let report = std::fs::read_to_string(root.join("final_report.md")).unwrap();
-    assert!(report.contains("a_kernel_library_that_is_not_there"), "{report}");
+    assert!(
+        report.contains("a_kernel_library_that_is_not_there"),
+        "{report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,10 +163,16 @@ async fn a_campaign_that_was_given_up_is_reported_as_such() {
     let stage = stage(&home);
     let client = Client::connect(&home, &stage).await;
     let mut play = Play::new(client, &stage, tell);
-    let record = play.to_abandoned().await.unwrap_or_else(|error| panic!("{error}"));
+    let record = play
+        .to_abandoned()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(record["phase"], "finished");
     let root = std::path::PathBuf::from(record["root"].as_str().unwrap());
     let report = std::fs::read_to_string(root.join("final_report.md")).unwrap();
     assert!(report.contains("abandoned"), "{report}");
-    assert!(report.contains("the machine is needed elsewhere"), "{report}");
+    assert!(
+        report.contains("the machine is needed elsewhere"),
+        "{report}"
+    );
 }
