@@ -118,8 +118,9 @@ impl<A: Agent> Play<'_, A> {
         let opened = self
             .call("update_ledger", attempt(evidence, change))
             .await?;
-        let id = text("update_ledger", &opened["event"]["body"], "id")?;
-        Ok(id.to_owned())
+        let id = text("update_ledger", &opened["recorded"], "id")?.to_owned();
+        self.check().await?;
+        Ok(id)
     }
 
     /// Edits the step costs and commits.
