@@ -20,6 +20,8 @@ pub enum ChecksError {
     NoText { number: usize, answer: String },
     #[error("{} holds no outputs: {problem}", path.display())]
     BadOutputs { path: PathBuf, problem: String },
+    #[error("the checkout moved from tree {from} to {to} before the checks ran")]
+    Moved { from: String, to: String },
     #[error("the job's spec cannot be read: {0}")]
     Spec(serde_json::Error),
     #[error(transparent)]
@@ -42,6 +44,12 @@ impl From<ChecksError> for Fault {
                 message,
                 "it was made by another version of sota-loop; use that version",
             ),
+            ChecksError::Moved { .. } => Fault::new(
+                FaultCode::LaunchFailed,
+                message,
+                "leave HEAD alone until the job has ended, then check again",
+            )
+            .retryable(),
             ChecksError::BadOutputs { path, .. } => Fault::new(
                 FaultCode::InvalidInput,
                 message,

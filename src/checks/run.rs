@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::ChecksError;
 use super::greedy::{Agreement, Outputs, compare};
 use super::payload::ChecksPayload;
 use super::tests_of_attempt::run_test;
-use crate::bench::{Server, ServerSpec, engine_of, gpus};
+use crate::bench::{Server, ServerSpec, engine_of, gpus, ready_sources};
 use crate::job::{JobHandle, Outcome};
 
 /// `result.json` of a checks job.
@@ -106,12 +107,20 @@ async fn outputs(payload: &ChecksPayload, job: &JobHandle) -> Result<Outputs, Ch
         engine: engine_of(name, framework).map_err(|error| no_server(error.to_string()))?,
         candidate: &payload.candidate,
         log: server_log(job.dir()),
-        further_env: indexmap::IndexMap::new(),
+        further_env: IndexMap::new(),
         cwd: None,
     };
-    crate::bench::ready_sources(&mut spec, job)
+    let sources = ready_sources(&mut spec, job)
         .await
         .map_err(|failure| no_server(failure.reason))?;
+    if let Some(sources) = &sources
+        && sources.row.tree != payload.tree
+    {
+        return Err(ChecksError::Moved {
+            from: payload.tree.clone(),
+            to: sources.row.tree.clone(),
+        });
+    }
     let server = Server::launch(&spec, job)
         .await
         .map_err(|failure| no_server(failure.reason))?;
@@ -132,6 +141,11 @@ async fn outputs(payload: &ChecksPayload, job: &JobHandle) -> Result<Outputs, Ch
         }),
     };
     server.stop().await;
+    if let Some(sources) = sources {
+        sources
+            .unchanged()
+            .map_err(|failure| no_server(failure.reason))?;
+    }
     outputs
 }
 

@@ -63,7 +63,7 @@ fn environment(payload: &ChecksPayload) -> IndexMap<String, String> {
             env.insert(name.clone(), value);
         }
     }
-    let bin = framework.python.as_deref().and_then(Path::parent);
+    let bin = framework.interpreter().and_then(|python| python.parent());
     if let Some(bin) = bin {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let parts: Vec<PathBuf> = std::iter::once(bin.to_path_buf())

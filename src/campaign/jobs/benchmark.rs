@@ -1,14 +1,13 @@
 //! The end of a benchmark job: which frameworks came out how, and from which
 //! source the target ran.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::rows::{RowFacts, of_job};
 use crate::bench::plan::Plan;
-use crate::bench::{BenchPayload, BenchResult, RowStatus};
-use crate::campaign::checkout::Checkout;
+use crate::bench::{BenchPayload, BenchResult, RowSource, RowStatus};
 use crate::campaign::events::{BenchmarkEnded, BenchmarkLabel, FrameworkOutcome, TargetSource};
 use crate::campaign::log::NewEvent;
 use crate::campaign::{Campaign, CampaignError, State};
@@ -47,7 +46,7 @@ pub fn ended(
         .and_then(|value| serde_json::from_value(value).ok());
     let rows_path = campaign.rows_path();
     let rows = of_job(&rows_path, &folder.id)?;
-    let source = source(campaign, state, payload.as_ref(), &rows);
+    let source = source(state, payload.as_ref(), &rows);
     let label = state
         .benchmarks_started
         .iter()
@@ -110,9 +109,7 @@ fn outcomes(plan: &Plan, rows: &[RowFacts]) -> Vec<FrameworkOutcome> {
             for row in own {
                 push_new(&mut outcome.candidates, Some(&row.candidate_id));
                 push_new(&mut outcome.failures, row.failure_reason.as_ref());
-                for help in [&row.artifacts.server_help, &row.artifacts.benchmark_help] {
-                    push_new(&mut outcome.help, help.as_ref());
-                }
+                push_new(&mut outcome.help, row.artifacts.server_help.as_ref());
             }
             outcome
         })
@@ -138,13 +135,9 @@ fn flag(argv: &[String], name: &str) -> Option<String> {
     })
 }
 
-/// Which source the target's servers ran from, and whether that is certain.
-fn source(
-    campaign: &Campaign,
-    state: &State,
-    payload: Option<&BenchPayload>,
-    rows: &[RowFacts],
-) -> TargetSource {
+/// Which source the target's servers ran from, and whether that is certain. A
+/// row is ok only when its sources stood still to its end.
+fn source(state: &State, payload: Option<&BenchPayload>, rows: &[RowFacts]) -> TargetSource {
     let Some(checkout) = state.checkout() else {
         return TargetSource {
             problem: Some("the campaign was opened without a checkout".to_owned()),
@@ -167,12 +160,15 @@ fn source(
     let custom = payload
         .and_then(|payload| payload.plan.frameworks.get(target))
         .is_some_and(|framework| framework.command.is_some());
-    let problem = own.iter().find_map(|row| unverified(row, checkout, custom));
-    let moved = own.iter().find_map(|row| {
-        let source = row.source.as_ref()?;
-        (source.tree != first.tree).then(|| "its servers ran from several trees".to_owned())
+    let problem = own.iter().find_map(|row| match &row.source {
+        Some(source) => unverified(source, checkout, custom.then_some(&row.server_argv)),
+        None => Some("a row names no source".to_owned()),
     });
-    let moved = moved.or_else(|| moved_since(campaign, checkout, &first.tree));
+    let several = own
+        .iter()
+        .filter_map(|row| row.source.as_ref())
+        .any(|source| source.tree != first.tree);
+    let moved = several.then(|| "its servers ran from several trees".to_owned());
     TargetSource {
         checkout: Some(checkout.clone()),
         commit: Some(first.commit.clone()),
@@ -183,11 +179,14 @@ fn source(
     }
 }
 
-/// Why a row does not show that its server ran from the checkout's tree.
-fn unverified(row: &RowFacts, checkout: &Path, custom: bool) -> Option<String> {
-    let Some(source) = &row.source else {
-        return Some("a row names no source".to_owned());
-    };
+/// Why a source does not show that its server ran from the campaign's checkout.
+/// `argv` is given where the plan has a command of its own: then a path of the
+/// checkout in it is enough.
+pub(super) fn unverified(
+    source: &RowSource,
+    checkout: &Path,
+    argv: Option<&Vec<String>>,
+) -> Option<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let top = real(checkout);
     if real(&source.checkout) != top {
@@ -204,23 +203,12 @@ fn unverified(row: &RowFacts, checkout: &Path, custom: bool) -> Option<String> {
         .module_path
         .as_ref()
         .is_some_and(|path| real(path).starts_with(&top));
-    let starts = custom
-        && row.server_argv.iter().any(|argument| {
-            let path = PathBuf::from(argument);
-            path.is_absolute() && real(&path).starts_with(&top)
-        });
+    let starts = argv.into_iter().flatten().any(|argument| {
+        let path = Path::new(argument);
+        path.is_absolute() && real(path).starts_with(&top)
+    });
     (!imports && !starts).then(|| match &source.module_path {
         Some(path) => format!("the interpreter imports it from {}", path.display()),
         None => "nothing shows that the server runs from the checkout".to_owned(),
     })
-}
-
-/// Whether HEAD is no longer at the tree that was launched.
-fn moved_since(campaign: &Campaign, checkout: &Path, tree: &str) -> Option<String> {
-    let now = Checkout::read(Some(checkout), &campaign.root);
-    match now.present_tree() {
-        Some(present) if present == tree => None,
-        Some(present) => Some(format!("HEAD moved to tree {present} during the run")),
-        None => Some("the working tree was changed during the run".to_owned()),
-    }
 }

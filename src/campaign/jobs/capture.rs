@@ -1,23 +1,18 @@
 //! The end of a capture job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::campaign::checkout::Checkout;
+use super::benchmark::unverified;
+use crate::bench::RowSource;
+use crate::campaign::State;
 use crate::campaign::events::{CaptureEnded, TargetSource};
 use crate::campaign::log::NewEvent;
 use crate::campaign::state::Job;
-use crate::campaign::{Campaign, State};
 use crate::job::{JobFolder, JobStatus};
 
-pub fn ended(
-    campaign: &Campaign,
-    state: &State,
-    job: Job<'_>,
-    folder: &JobFolder,
-    status: &JobStatus,
-) -> NewEvent {
+pub fn ended(state: &State, job: Job<'_>, folder: &JobFolder, status: &JobStatus) -> NewEvent {
     let payload = folder.spec().map(|spec| spec.payload).unwrap_or_default();
     let result = folder.result().ok().flatten().unwrap_or_default();
     let started = state
@@ -36,8 +31,7 @@ pub fn ended(
         .map(PathBuf::from)
         .collect();
     let source = if framework == state.target() {
-        let at = started.and_then(|started| Some((started.commit.clone()?, started.tree.clone()?)));
-        source(campaign, state, &payload, &result, at)
+        source(state, &payload, &result)
     } else {
         TargetSource::default()
     };
@@ -63,55 +57,31 @@ pub fn ended(
         .fold(event, |event, path| event.on(path))
 }
 
-/// The tree at which the capture was asked for, where the server was launched
-/// from the checkout and HEAD is there still.
-fn source(
-    campaign: &Campaign,
-    state: &State,
-    payload: &Value,
-    result: &Value,
-    at: Option<(String, String)>,
-) -> TargetSource {
-    let (Some(checkout), Some((commit, tree))) = (state.checkout(), at) else {
+/// Which source the captured server ran from. A capture succeeds only when its
+/// sources stood still to its end.
+fn source(state: &State, payload: &Value, result: &Value) -> TargetSource {
+    let found: Option<RowSource> = serde_json::from_value(result["source"].clone()).ok();
+    let (Some(checkout), Some(found)) = (state.checkout(), found) else {
         return TargetSource {
-            problem: Some("no clean checkout is known".to_owned()),
+            problem: Some("the capture names no source checkout".to_owned()),
             ..TargetSource::default()
         };
     };
-    let problem = not_from(checkout, state.target(), payload, result);
-    let now = Checkout::read(Some(checkout), &campaign.root);
-    let moved = (now.present_tree() != Some(tree.as_str()))
-        .then(|| "HEAD or the working tree changed during the capture".to_owned());
-    TargetSource {
-        checkout: Some(checkout.clone()),
-        commit: Some(commit),
-        tree: Some(tree),
-        verified: problem.is_none(),
-        unchanged: moved.is_none(),
-        problem: problem.or(moved),
-    }
-}
-
-/// Why the captured server is not known to have run from the checkout: a plan
-/// that names the checkout is refused at launch when the interpreter imports
-/// the framework from elsewhere; a command of its own must name a path in it.
-fn not_from(checkout: &Path, target: &str, payload: &Value, result: &Value) -> Option<String> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let top = real(checkout);
-    let is_inside = |text: &str| real(Path::new(text)).starts_with(&top);
-    let framework = &payload["source"]["launch"]["plan"]["frameworks"][target];
-    let named = framework["source"]["checkout"]
-        .as_str()
-        .is_some_and(|path| real(Path::new(path)) == top);
-    let verifies = framework["source"]["verify"].as_bool() != Some(false);
-    if named && verifies && framework["command"].is_null() {
-        return None;
-    }
-    let starts = result["server_argv"]
+    let framework = &payload["source"]["launch"]["plan"]["frameworks"][state.target()];
+    let argv: Vec<String> = result["server_argv"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(Value::as_str)
-        .any(|argument| argument.starts_with('/') && is_inside(argument));
-    (!starts).then(|| "nothing shows that the captured server ran from the checkout".to_owned())
+        .filter_map(|argument| argument.as_str().map(str::to_owned))
+        .collect();
+    let custom = !framework["command"].is_null();
+    let problem = unverified(&found, checkout, custom.then_some(&argv));
+    TargetSource {
+        checkout: Some(checkout.clone()),
+        commit: Some(found.commit),
+        tree: Some(found.tree),
+        verified: problem.is_none(),
+        unchanged: true,
+        problem,
+    }
 }

@@ -55,7 +55,7 @@ fn record(
         }
         let event: NewEvent = match job.kind {
             JobKind::Benchmark => benchmark::ended(campaign, &state, folder, status)?,
-            JobKind::Capture => capture::ended(campaign, &state, job, folder, status),
+            JobKind::Capture => capture::ended(&state, job, folder, status),
             JobKind::Checks => checks::ended(&state, job, folder, status),
         };
         Ok(Some(event.in_round(Some(state.round()))))

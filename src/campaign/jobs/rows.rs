@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::bench::RowStatus;
+use crate::bench::{RowSource, RowStatus};
 use crate::disk::DiskError;
 
 /// The facts of one row; everything else in it is passed over.
@@ -24,29 +24,15 @@ pub struct RowFacts {
     #[serde(default)]
     pub server_argv: Vec<String>,
     #[serde(default)]
-    pub source: Option<SourceFacts>,
+    pub source: Option<RowSource>,
     #[serde(default)]
     pub artifacts: ArtifactFacts,
-}
-
-/// The checkout that a server ran from.
-#[derive(Debug, Clone, Deserialize)]
-pub struct SourceFacts {
-    pub checkout: PathBuf,
-    pub tree: String,
-    pub commit: String,
-    #[serde(default)]
-    pub dirty: bool,
-    /// The file from which the interpreter imports the framework.
-    #[serde(default)]
-    pub module_path: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ArtifactFacts {
     pub server_help: Option<PathBuf>,
-    pub benchmark_help: Option<PathBuf>,
 }
 
 /// Longest line that is read; real rows have a few thousand bytes.
