@@ -44,7 +44,8 @@ pub enum BenchError {
     RelativeOutput(PathBuf),
 }
 
-fn list(occupants: &[Occupant]) -> String {
+/// Who holds which GPU, for messages.
+pub fn list(occupants: &[Occupant]) -> String {
     occupants
         .iter()
         .map(|occupant| {
@@ -52,8 +53,9 @@ fn list(occupants: &[Occupant]) -> String {
             let memory = occupant
                 .memory_mib
                 .map_or_else(|| "unknown memory".to_owned(), |mib| format!("{mib} MiB"));
+            let uuid = occupant.uuid.as_deref().unwrap_or("no UUID");
             format!(
-                "GPU {}: pid {} ({user}, {memory})",
+                "GPU {} ({uuid}): pid {} ({user}, {memory})",
                 occupant.gpu, occupant.pid
             )
         })
@@ -90,7 +92,7 @@ impl From<BenchError> for Fault {
             BenchError::GpuBusy { .. } => Fault::new(
                 FaultCode::GpuBusy,
                 message,
-                "end those processes, or name other GPUs in hardware.gpu_ids; nothing was launched",
+                "end those processes, name other GPUs in hardware.gpu_ids, or let the job wait: timeouts.wait_for_gpu_s",
             )
             .retryable(),
             BenchError::QueuedTooLong => Fault::new(

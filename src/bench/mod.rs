@@ -8,12 +8,15 @@ mod candidate;
 mod cost;
 mod error;
 mod failure;
+mod fairness;
 mod installation;
 mod launching;
 mod lineup;
 pub mod load;
+mod max_load;
 mod measure;
 pub mod metrics;
+mod model_files;
 pub mod plan;
 mod preparation;
 mod prompts;
@@ -33,6 +36,7 @@ pub mod workload;
 
 pub use cost::Cost;
 pub use error::BenchError;
+pub use max_load::{MaxLoad, Trial};
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
@@ -48,6 +52,9 @@ use serde::{Deserialize, Serialize};
 pub struct BenchResult {
     /// The best candidate of each scenario and load.
     pub winners: Vec<Standing>,
+    /// The highest rate of each framework's winner, where the plan asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
     pub wall_s: f64,

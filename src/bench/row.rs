@@ -24,6 +24,12 @@ pub enum RowStatus {
     Skipped,
 }
 
+impl Row {
+    pub fn is_ok(&self) -> bool {
+        self.status == RowStatus::Ok
+    }
+}
+
 impl std::fmt::Display for RowStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -107,7 +113,7 @@ pub struct RowHardware {
     pub visible_devices: Vec<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     pub kind: String,
     pub scenario: String,

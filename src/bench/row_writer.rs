@@ -69,6 +69,11 @@ impl RowWriter {
         }
     }
 
+    /// From now on a run has this many requests.
+    pub fn set_num_prompts(&mut self, num_prompts: u32) {
+        self.plan.dataset.num_prompts = num_prompts;
+    }
+
     pub fn cell(
         &self,
         candidate: &Candidate,
@@ -102,7 +107,7 @@ impl RowWriter {
             "warmup": plan.warmup,
             "hardware": plan.hardware,
             "scenario": scenario,
-            "load": load_index,
+            "load": [json!(load_index), json!(load)],
             "phase": session.phase,
             "repeat": session.repeat,
         });
@@ -147,6 +152,9 @@ impl RowWriter {
             row.cache.prefix_cache_hit_rate = counts
                 .prefix_cache_hit_rate()
                 .or(row.cache.prefix_cache_hit_rate);
+            row.phase_metrics = counts
+                .queue_ms()
+                .map_or(Value::Null, |ms| json!({"queue_ms": ms}));
             row.spec_decode = spec_decode(&counts, &server.settings);
             row.server_counts = Some(counts);
         }

@@ -11,6 +11,8 @@ pub enum Phase {
     Search,
     /// Repeats of the winners, interleaved.
     Measure,
+    /// Runs that seek the highest load within the SLA; they compare nothing.
+    MaxLoad,
 }
 
 /// One session of one candidate.

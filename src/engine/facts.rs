@@ -63,6 +63,8 @@ pub struct Engine {
     pub flush_path: Option<String>,
     /// A guess for the cost estimate until a launch was measured.
     pub typical_ready_s: f64,
+    /// Seconds after which it will not follow a polite signal any more.
+    pub polite_stop_s: Option<u64>,
     /// Variables that move caches of compiled kernels.
     #[serde(default)]
     pub jit_cache_env: Vec<String>,
@@ -97,6 +99,9 @@ pub struct CounterNames {
     pub drafts: Vec<String>,
     pub draft_tokens: Vec<String>,
     pub accepted_tokens: Vec<String>,
+    /// Seconds that requests waited for the scheduler, and how many did.
+    pub queue_seconds: Vec<String>,
+    pub queued_requests: Vec<String>,
 }
 
 /// Prometheus gauges.
