@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::import::ImportError;
 use super::plan::PlanError;
 use super::rows_file::RowsError;
 use super::source::SourceError;
@@ -23,6 +24,8 @@ pub enum BenchError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
     Workload(#[from] WorkloadError),
     #[error(transparent)]
     Job(#[from] JobError),
@@ -40,8 +43,40 @@ pub enum BenchError {
     Result(serde_json::Error),
     #[error("the plan has no framework `{0}`")]
     NoSuchFramework(String),
+    #[error("{} has no good run of {}; it has: {}", rows.display(), what(framework, scenario.as_deref()), or_nothing(measured))]
+    NoWinner {
+        rows: PathBuf,
+        framework: String,
+        scenario: Option<String>,
+        measured: Vec<String>,
+    },
+    #[error("the plan of job {job} cannot be read: {reason}")]
+    PlanGone { job: String, reason: String },
+    #[error(
+        "the command of {framework} {candidate} is not the one that was measured: {difference}"
+    )]
+    CommandChanged {
+        framework: String,
+        candidate: String,
+        difference: String,
+    },
     #[error("the output folder {} is not absolute", .0.display())]
     RelativeOutput(PathBuf),
+}
+
+fn what(framework: &str, scenario: Option<&str>) -> String {
+    match scenario {
+        Some(scenario) => format!("{framework} in scenario {scenario}"),
+        None => framework.to_owned(),
+    }
+}
+
+fn or_nothing(measured: &[String]) -> String {
+    if measured.is_empty() {
+        "nothing".to_owned()
+    } else {
+        measured.join(", ")
+    }
 }
 
 /// Who holds which GPU, for messages.
@@ -70,6 +105,7 @@ impl From<BenchError> for Fault {
             BenchError::Plan(error) => error.into(),
             BenchError::Engine(error) => error.into(),
             BenchError::Launch(error) => error.into(),
+            BenchError::Import(error) => error.into(),
             BenchError::Source(_) => Fault::new(
                 FaultCode::InvalidPlan,
                 message,
@@ -105,6 +141,22 @@ impl From<BenchError> for Fault {
                 FaultCode::JobTampered,
                 message,
                 "remove the job folder and give the plan again",
+            ),
+            BenchError::NoWinner { rows, .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "run_benchmark measures it; or name a framework and scenario that were measured",
+            )
+            .with_evidence(rows.display().to_string()),
+            BenchError::PlanGone { .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "give the plan that was measured",
+            ),
+            BenchError::CommandChanged { .. } => Fault::new(
+                FaultCode::InvalidPlan,
+                message,
+                "give the plan as it was measured, or measure the new one first",
             ),
             BenchError::Inspection(_) => Fault::new(
                 FaultCode::Internal,

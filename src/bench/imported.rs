@@ -11,9 +11,7 @@ use super::import::{Client, Recording, read_result};
 use super::load::{ClientCost, LoadOutcome, write_samples};
 use super::metrics::{Distribution, RowMetrics, SloLimits, summarize};
 use super::plan::Sla;
-use super::row::{
-    Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload,
-};
+use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
 use super::rows_file;
 use super::session::Phase;
 use crate::http::PoolCounts;
@@ -102,7 +100,10 @@ fn import_id(request: &ImportRequest) -> Result<String, BenchError> {
     let mut facts = String::new();
     for file in &request.files {
         let content = sha256::hex(&disk::read(&file.path)?);
-        facts.push_str(&format!("{content} {:?} {:?}\n", file.framework, file.scenario));
+        facts.push_str(&format!(
+            "{content} {:?} {:?}\n",
+            file.framework, file.scenario
+        ));
     }
     Ok(format!("import-{}", &sha256::hex(facts.as_bytes())[..12]))
 }
@@ -138,27 +139,40 @@ fn row(
     let prompt = Lengths::of(recording.input_lens.as_deref().unwrap_or_default());
     let output = Lengths::of(&recording.output_lens);
     let scenario = file.scenario.clone().unwrap_or_else(|| {
-        let tokens = |lengths: &Lengths| lengths.p50.map_or("?".to_owned(), |p50| format!("{p50:.0}"));
+        let tokens = |lengths: &Lengths| {
+            lengths
+                .p50
+                .map_or("?".to_owned(), |p50| format!("{p50:.0}"))
+        };
         format!("in{}-out{}", tokens(&prompt), tokens(&output))
     });
     let same = |row: &&Row| row.framework == framework && row.workload.scenario == scenario;
     let repeat = before.iter().filter(same).count() as u32 + 1;
-    let raw = request.rows.with_file_name("imported").join(format!(
-        "{job_id}-{}.jsonl.zst",
-        before.len() + 1
-    ));
+    let raw = request
+        .rows
+        .with_file_name("imported")
+        .join(format!("{job_id}-{}.jsonl.zst", before.len() + 1));
     let outcome = outcome(recording);
     disk::create_dir(raw.parent().unwrap_or(Path::new(".")))?;
     write_samples(&raw, &outcome.samples)
         .map_err(|error| BenchError::Inspection(error.to_string()))?;
     let mut own = Vec::new();
     if recording.starts_are_guessed() {
-        own.push("the client does not record when requests were sent; that is taken from the load".to_owned());
+        own.push(
+            "the client does not record when requests were sent; that is taken from the load"
+                .to_owned(),
+        );
     }
     if recording.failed > 0 {
-        own.push(format!("{} requests failed; the client tells nothing of them", recording.failed));
+        own.push(format!(
+            "{} requests failed; the client tells nothing of them",
+            recording.failed
+        ));
     }
-    warnings.extend(own.iter().map(|warning| format!("{}: {warning}", file.path.display())));
+    warnings.extend(
+        own.iter()
+            .map(|warning| format!("{}: {warning}", file.path.display())),
+    );
     let metrics = metrics(recording, &outcome);
     Ok(Row {
         client: Some(client_name(recording.client).to_owned()),
@@ -248,9 +262,13 @@ fn outcome(recording: &Recording) -> LoadOutcome {
 /// Latencies from the samples, throughputs over the client's own span.
 fn metrics(recording: &Recording, outcome: &LoadOutcome) -> RowMetrics {
     let mut metrics = summarize(outcome, &SloLimits::default()).row;
-    let per_second = |count: f64| (recording.duration_s > 0.0).then(|| count / recording.duration_s);
+    let per_second =
+        |count: f64| (recording.duration_s > 0.0).then(|| count / recording.duration_s);
     let output = recording.output_lens.iter().sum::<u64>() as f64;
-    let prompt = recording.input_lens.as_ref().map(|lens| lens.iter().sum::<u64>() as f64);
+    let prompt = recording
+        .input_lens
+        .as_ref()
+        .map(|lens| lens.iter().sum::<u64>() as f64);
     metrics.request_throughput = per_second(recording.completed as f64);
     metrics.output_token_throughput = per_second(output);
     metrics.total_token_throughput = prompt.and_then(|prompt| per_second(prompt + output));

@@ -9,6 +9,7 @@ use super::failure::RunFailure;
 use super::installation::probe_in;
 use super::lineup::Lineup;
 use super::plan::{Framework, Plan, Source};
+use super::row::RowSource;
 use super::row_writer::Launch;
 use super::server::{Server, ServerSpec, engine_of, environment};
 use super::session::Session;
@@ -20,16 +21,13 @@ pub struct Kept {
     pub candidate: usize,
     pub launch: Launch,
     pub server: Server,
-    source: Option<(Source, SourceState)>,
+    sources: Option<Sources>,
 }
 
 impl Kept {
     /// Refuses a run during which the sources of the server changed.
     pub fn sources_unchanged(&self) -> Result<(), RunFailure> {
-        match &self.source {
-            Some((source, state)) => source::unchanged(source, state),
-            None => Ok(()),
-        }
+        self.sources.as_ref().map_or(Ok(()), Sources::unchanged)
     }
 }
 
@@ -59,31 +57,64 @@ pub async fn launch(
         further_env: IndexMap::new(),
         cwd: None,
     };
-    let mut launch = Launch {
-        number,
-        source: None,
-    };
-    let mut kept_source = None;
-    if let Some(source) = &framework.source {
-        let state = SourceState::of(&source.checkout)
-            .map_err(|error| RunFailure::failed(format!("not_running_checkout: {error}")))?;
-        job.update(|status| {
-            status.message = format!("{}: checking and building its sources", candidate.framework);
-        });
-        let log = dir.join(format!("build-{number}.log"));
-        let ready = ready_source(&spec, source, &state, &log, &dir).await?;
-        launch.source = Some(ready);
-        spec.further_env = source::jit_cache_env(engine, &state);
-        spec.cwd = Some(dir.clone());
-        kept_source = Some((source.clone(), state));
-    }
+    let sources = ready_sources(&mut spec, job).await?;
     let server = Server::launch(&spec, job).await?;
     Ok(Kept {
         candidate: session.candidate,
-        launch,
+        launch: Launch {
+            number,
+            source: sources.as_ref().map(|sources| sources.row.clone()),
+        },
         server,
-        source: kept_source,
+        sources,
     })
+}
+
+/// The checkout that a server runs, built and proven.
+#[derive(Debug)]
+pub struct Sources {
+    pub row: RowSource,
+    source: Source,
+    state: SourceState,
+}
+
+impl Sources {
+    /// Refuses a measurement during which the sources of the server changed.
+    pub fn unchanged(&self) -> Result<(), RunFailure> {
+        source::unchanged(&self.source, &self.state)
+    }
+}
+
+/// Builds and checks the sources of a framework that names a checkout, and
+/// sets what its server needs for that; its log goes beside the server's.
+pub async fn ready_sources(
+    spec: &mut ServerSpec<'_>,
+    job: &JobHandle,
+) -> Result<Option<Sources>, RunFailure> {
+    let Some(source) = &spec.framework.source else {
+        return Ok(None);
+    };
+    let dir = spec.log.parent().unwrap_or(job.dir()).to_path_buf();
+    let state = SourceState::of(&source.checkout)
+        .map_err(|error| RunFailure::failed(format!("not_running_checkout: {error}")))?;
+    job.update(|status| {
+        status.message = format!(
+            "{}: checking and building its sources",
+            spec.candidate.framework
+        );
+    });
+    let log = match spec.log.file_name() {
+        Some(name) => dir.join(format!("build-{}", name.to_string_lossy())),
+        None => dir.join("build.log"),
+    };
+    let row = ready_source(spec, source, &state, &log, &dir).await?;
+    spec.further_env = source::jit_cache_env(spec.engine, &state);
+    spec.cwd = Some(dir);
+    Ok(Some(Sources {
+        row,
+        source: source.clone(),
+        state,
+    }))
 }
 
 /// Builds the sources where that is due, and proves that they are what runs.
@@ -93,7 +124,7 @@ async fn ready_source(
     state: &SourceState,
     log: &Path,
     cwd: &Path,
-) -> Result<super::row::RowSource, RunFailure> {
+) -> Result<RowSource, RunFailure> {
     let framework: &Framework = spec.framework;
     let env = environment(spec.plan, framework);
     let build_log = source::build(&BuildRequest {

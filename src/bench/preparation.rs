@@ -33,7 +33,10 @@ pub struct Prepared {
 /// Asks all frameworks at once; nothing is measured meanwhile.
 pub async fn prepare(plan: &Plan, lineup: &Lineup, help: &Path) -> Result<Prepared, BenchError> {
     let mut asked = JoinSet::new();
-    for name in plan.enabled().map(|(name, _)| name.clone()) {
+    let launched = plan
+        .enabled()
+        .filter(|(_, framework)| framework.url.is_none());
+    for name in launched.map(|(name, _)| name.clone()) {
         let (plan, help) = (plan.clone(), help.to_path_buf());
         asked.spawn(async move {
             let framework = plan.frameworks.get(&name);

@@ -156,7 +156,7 @@ pub struct PerGpu {
 }
 
 /// A framework's own sources as they stood when its server was launched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RowSource {
     pub checkout: PathBuf,
     /// Tree object of HEAD.

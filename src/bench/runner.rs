@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::error;
 use super::failure::RunFailure;
+use super::gpus;
 use super::launching::{self, Kept};
 use super::lineup::Lineup;
 use super::max_load::MaxLoad;
@@ -25,8 +25,8 @@ use super::rows_file::{self, RowsError};
 use super::session::{self, Phase, Session};
 use super::{BenchError, BenchResult};
 use crate::fault::Fault;
-use crate::job::{JobHandle, JobState, Outcome};
-use crate::launch::{self, GpuId, GpuLock};
+use crate::job::{JobHandle, Outcome};
+use crate::launch::{self, GpuId};
 
 /// Runs a benchmark job to its end. No engine outlives this call.
 pub async fn run(payload: BenchPayload, job: JobHandle) -> Outcome {
@@ -108,7 +108,9 @@ impl Runner {
 
     async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
         self.gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
-        let Some(_lock) = self.take_gpus().await? else {
+        let patience = Duration::from_secs(self.plan().timeouts.wait_for_gpu_s);
+        let gpu_ids = &self.plan().hardware.gpu_ids;
+        let Some(_lock) = gpus::take(gpu_ids, self.deadline, patience, &self.job).await? else {
             return Ok(None);
         };
         if !self.prepare().await? {
@@ -140,57 +142,15 @@ impl Runner {
         }
     }
 
-    /// Waits for the GPUs of the plan; none when cancelled.
-    async fn take_gpus(&self) -> Result<Option<GpuLock>, BenchError> {
-        let mut cancelled = self.job.cancellation();
-        loop {
-            match GpuLock::try_take(&self.gpus, self.job.id())? {
-                Ok(lock) => {
-                    self.job.update(|status| status.state = JobState::Running);
-                    let patience = Duration::from_secs(self.plan().timeouts.wait_for_gpu_s);
-                    return Ok(self.gpus_are_free(patience).await?.then_some(lock));
-                }
-                Err(holder) => self.job.update(|status| {
-                    status.state = JobState::Queued;
-                    status.message = format!(
-                        "waiting for GPUs held by job {} (pid {})",
-                        holder.job, holder.pid
-                    );
-                }),
-            }
-            if self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-            {
-                return Err(BenchError::QueuedTooLong);
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
-            }
+    /// Waits for what was just ended to be gone, and refuses a foreign process;
+    /// false when cancelled.
+    async fn gpus_are_free(&self, session: &Session) -> Result<bool, BenchError> {
+        let name = &self.lineup.candidates[session.candidate].framework;
+        let framework = self.plan().frameworks.get(name);
+        if framework.is_some_and(|framework| framework.url.is_some()) {
+            return Ok(true);
         }
-    }
-
-    /// Waits until no foreign process holds the plan's GPUs; false when cancelled.
-    async fn gpus_are_free(&self, patience: Duration) -> Result<bool, BenchError> {
-        let until = Instant::now() + patience;
-        let mut cancelled = self.job.cancellation();
-        loop {
-            let occupants = launch::occupants(&self.plan().hardware.gpu_ids);
-            if occupants.is_empty() {
-                return Ok(true);
-            }
-            if Instant::now() >= until {
-                return Err(BenchError::GpuBusy { occupants });
-            }
-            self.job.update(|status| {
-                status.message = format!("waiting for {}", error::list(&occupants));
-            });
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(false),
-            }
-        }
+        gpus::wait_free(&self.plan().hardware.gpu_ids, AFTER_A_STOP, &self.job).await
     }
 
     /// Finds out what the frameworks are; false when cancelled meanwhile.
@@ -269,7 +229,7 @@ impl Runner {
         }
         let up = match kept {
             Some(up) => up,
-            None if !self.gpus_are_free(AFTER_A_STOP).await? => return Err(Halt::Cancelled),
+            None if !self.gpus_are_free(session).await? => return Err(Halt::Cancelled),
             None => match self.launch(session).await {
                 Ok(up) => kept.insert(up),
                 Err(failure) if failure.cancelled => return Err(Halt::Cancelled),
@@ -364,7 +324,9 @@ impl Runner {
         };
         let log = server.log.display().to_string();
         let patience = server.patience.as_secs();
-        let ended = server.stop().await;
+        let Some(ended) = server.stop().await else {
+            return;
+        };
         let name = &self.lineup.candidates[candidate];
         if ended.killed {
             self.warnings.push(format!(

@@ -43,7 +43,8 @@ pub struct Server {
     pub settings: Settings,
     /// From the polite signal to the kill.
     pub patience: Duration,
-    running: Running,
+    /// None: it was running before, and goes on.
+    running: Option<Running>,
 }
 
 const POLL: Duration = Duration::from_millis(200);
@@ -70,13 +71,17 @@ pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError>
     engine::find_entry(engine_of(name, framework)?, &request)
 }
 
-/// The command line of a candidate at a port.
+/// The command line of a candidate at a port; empty where the plan gives the
+/// URL of a running server.
 pub fn argv(
     plan: &Plan,
     framework: &Framework,
     candidate: &Candidate,
     port: u16,
 ) -> Result<Vec<String>, EngineError> {
+    if framework.url.is_some() {
+        return Ok(Vec::new());
+    }
     let entry = entry_of(&candidate.framework, framework)?;
     let request = LaunchRequest {
         framework: &candidate.framework,
@@ -131,32 +136,10 @@ fn patience(spec: &ServerSpec<'_>) -> Duration {
 impl Server {
     /// Launches the candidate and waits until it answers a request.
     pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
-        let port = port_of(spec.candidate)?;
-        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let mut env = spec.further_env.clone();
-        env.extend(environment(spec.plan, spec.framework));
-        let command = CommandSpec {
-            argv: argv.clone(),
-            env,
-            cwd: spec.cwd.clone(),
-            log: spec.log.clone(),
-            stop: patience(spec),
-        };
         let started = Instant::now();
-        let running = Running::start(command)
-            .await
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let mut server = Self {
-            engine: spec.engine,
-            base,
-            argv,
-            log: spec.log.clone(),
-            ready_s: 0.0,
-            settings: Settings::default(),
-            patience: patience(spec),
-            running,
+        let mut server = match &spec.framework.url {
+            Some(url) => Self::attach(spec, url).await?,
+            None => Self::start(spec).await?,
         };
         match server.become_ready(spec, job, started).await {
             Ok(()) => {
@@ -171,6 +154,51 @@ impl Server {
         }
     }
 
+    async fn start(spec: &ServerSpec<'_>) -> Result<Self, RunFailure> {
+        let port = port_of(spec.candidate)?;
+        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let mut env = spec.further_env.clone();
+        env.extend(environment(spec.plan, spec.framework));
+        let command = CommandSpec {
+            argv: argv.clone(),
+            env,
+            cwd: spec.cwd.clone(),
+            log: spec.log.clone(),
+            stop: patience(spec),
+        };
+        let running = Running::start(command)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Ok(Self {
+            argv,
+            running: Some(running),
+            ..Self::at(spec, base)
+        })
+    }
+
+    /// Reaches a server that somebody else started.
+    async fn attach(spec: &ServerSpec<'_>, url: &str) -> Result<Self, RunFailure> {
+        let base = Base::resolve(url)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        Ok(Self::at(spec, base))
+    }
+
+    fn at(spec: &ServerSpec<'_>, base: Base) -> Self {
+        Self {
+            engine: spec.engine,
+            base,
+            argv: Vec::new(),
+            log: spec.log.clone(),
+            ready_s: 0.0,
+            settings: Settings::default(),
+            patience: patience(spec),
+            running: None,
+        }
+    }
+
     async fn become_ready(
         &self,
         spec: &ServerSpec<'_>,
@@ -180,7 +208,7 @@ impl Server {
         let limit = spec.plan.timeouts.ready_s;
         let mut cancelled = job.cancellation();
         tokio::select! {
-            ended = self.running.wait() => {
+            ended = self.ended() => {
                 Err(RunFailure::died(&ended, BEFORE_READY, &self.log))
             }
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(RunFailure::cancelled()),
@@ -271,14 +299,17 @@ impl Server {
         }
     }
 
-    /// Waits until the server ends by itself.
+    /// Waits until the server ends by itself; forever where it is not ours.
     pub async fn ended(&self) -> Ended {
-        self.running.wait().await
+        match &self.running {
+            Some(running) => running.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// How it ended, if it has.
     pub fn has_ended(&self) -> Option<Ended> {
-        self.running.ended()
+        self.running.as_ref().and_then(Running::ended)
     }
 
     /// Empties the prefix cache. None: the engine cannot.
@@ -298,9 +329,12 @@ impl Server {
         engine::snapshot(self.engine, &self.base, QUESTION).await
     }
 
-    /// Ends the server and everything that it started.
-    pub async fn stop(self) -> Ended {
-        self.running.stop().await
+    /// Ends the server and everything that it started. None: it is not ours.
+    pub async fn stop(self) -> Option<Ended> {
+        match self.running {
+            Some(running) => Some(running.stop().await),
+            None => None,
+        }
     }
 }
 

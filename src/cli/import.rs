@@ -94,7 +94,11 @@ fn human(record: &ImportRecord) -> String {
             number(row.p50_tpot_ms, 2),
         ]);
     }
-    let mut text = format!("{table}\nrows: {}\nnext: {}", record.candidates_path.display(), record.next);
+    let mut text = format!(
+        "{table}\nrows: {}\nnext: {}",
+        record.candidates_path.display(),
+        record.next
+    );
     for warning in &record.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }

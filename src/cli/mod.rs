@@ -8,10 +8,12 @@
 
 mod bench;
 mod call;
+mod capture;
 mod demo;
 mod gap;
 mod guard;
 mod history;
+mod import;
 mod ncu;
 pub mod output;
 mod pipeline;
@@ -47,6 +49,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Import(import::ImportArgs),
+    Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
@@ -93,6 +97,8 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Import(args) => import::run(args, output),
+        Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::EngineError;
+use super::{EngineError, Profiler};
 use crate::nearest::nearest;
 
 /// How an engine is started and spoken to.
@@ -78,6 +78,8 @@ pub struct Engine {
     pub knobs: Vec<Knob>,
     #[serde(default)]
     pub progress: Vec<ProgressLine>,
+    #[serde(default)]
+    pub profiler: Option<Profiler>,
 }
 
 fn default_help() -> String {

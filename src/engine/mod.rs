@@ -10,6 +10,7 @@ mod facts;
 mod failure;
 mod help;
 mod probe;
+mod profiler;
 mod readiness;
 
 pub use argv::{Endpoint, LaunchRequest, argv, check_flags, check_parallelism};
@@ -20,4 +21,5 @@ pub use facts::{Engine, engine, names};
 pub use failure::{Diagnosis, diagnose};
 pub use help::{FlagProblem, KnownFlag, KnownFlags, parse_help};
 pub use probe::{Probe, probe_command, read_probe};
+pub use profiler::{Profiler, Window};
 pub use readiness::{flush_cache, served_models, stage_of};

@@ -1,10 +1,13 @@
 //! The program as its users run it: the binary, real processes, real files.
 
 mod benchmark;
+mod capture;
 mod engines;
 mod faults;
+mod import;
 mod launch;
 mod mcp;
 mod plans;
 mod real_engine;
+mod running;
 mod support;
