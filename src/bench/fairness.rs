@@ -145,6 +145,12 @@ fn settings(inputs: &FairnessInputs<'_>, columns: &[Column<'_>]) -> Vec<Setting>
                     .unwrap_or_else(|| model.path().to_owned()),
             )
         }),
+        list("precision asked for", Equal, &|_| {
+            inputs.plan.model.precision.clone()
+        }),
+        list("quantization asked for", Equal, &|_| {
+            inputs.plan.model.quantization.clone()
+        }),
         list("endpoint", Equal, &|row| {
             Some(row.workload.endpoint.clone())
         }),
@@ -248,6 +254,11 @@ fn settings(inputs: &FairnessInputs<'_>, columns: &[Column<'_>]) -> Vec<Setting>
     ]
 }
 
+/// What the plan says or leaves out is nothing that a server should tell.
+fn asked_in_plan(setting: &str) -> bool {
+    setting == "GPUs" || setting.ends_with("asked for")
+}
+
 /// The different values in their order, one after another.
 fn distinct(values: impl Iterator<Item = String>) -> Option<String> {
     let mut list: Vec<String> = Vec::new();
@@ -325,7 +336,7 @@ fn untold(
     for (index, column) in columns.iter().enumerate() {
         let missing: Vec<&str> = settings
             .iter()
-            .filter(|setting| setting.rule == Rule::Equal)
+            .filter(|setting| setting.rule == Rule::Equal && !asked_in_plan(&setting.name))
             .filter(|setting| setting.values.get(index).is_some_and(Option::is_none))
             .map(|setting| setting.name.as_str())
             .collect();

@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::BenchError;
 use super::import::{Client, Recording, read_result};
 use super::load::{ClientCost, LoadOutcome, write_samples};
 use super::metrics::{Distribution, RowMetrics, SloLimits, summarize};
-use super::plan::Sla;
-use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
+use super::row::{Artifacts, Row, RowHardware, RowSla, RowStatus, Timing, Workload};
 use super::rows_file;
 use super::session::Phase;
 use crate::http::PoolCounts;
@@ -82,7 +80,11 @@ pub fn import_results(request: &ImportRequest) -> Result<ImportRecord, BenchErro
             request.rows.display()
         ));
     }
-    let target = rows.first().map_or("sglang", |row| row.framework.as_str());
+    let has_sglang = rows.iter().any(|row| row.framework == "sglang");
+    let target = match rows.first() {
+        Some(first) if !has_sglang => first.framework.as_str(),
+        _ => "sglang",
+    };
     Ok(ImportRecord {
         next: format!(
             "check_gap {{\"rows\": \"{}\", \"target\": \"{target}\"}}",
@@ -176,7 +178,21 @@ fn row(
     let metrics = metrics(recording, &outcome);
     Ok(Row {
         client: Some(client_name(recording.client).to_owned()),
+        candidate_id: "imported".to_owned(),
         model: recording.model.clone().unwrap_or_default(),
+        status: RowStatus::Ok,
+        repeat,
+        phase: Phase::Measure,
+        job_id: job_id.to_owned(),
+        time: now(),
+        hardware: RowHardware {
+            gpu_count: 1,
+            ..RowHardware::default()
+        },
+        sla: RowSla {
+            passed: true,
+            ..RowSla::default()
+        },
         key: sha256::hex(format!("{job_id} {framework} {scenario} {repeat}").as_bytes()),
         workload: workload(recording, scenario, &prompt, &output),
         metrics: Some(metrics),
@@ -190,60 +206,9 @@ fn row(
             run_s: recording.duration_s,
             ..Timing::default()
         },
-        ..blank(framework, repeat, job_id)
-    })
-}
-
-fn blank(framework: String, repeat: u32, job_id: &str) -> Row {
-    Row {
         framework,
-        framework_version: None,
-        framework_commit: None,
-        candidate_id: "imported".to_owned(),
-        model: String::new(),
-        status: RowStatus::Ok,
-        failure_reason: None,
-        repeat,
-        phase: Phase::Measure,
-        label: None,
-        job_id: job_id.to_owned(),
-        key: String::new(),
-        time: now(),
-        launch: None,
-        hardware: RowHardware {
-            gpu_model: None,
-            gpu_count: 1,
-            visible_devices: Vec::new(),
-        },
-        workload: Workload::default(),
-        sla: RowSla {
-            limits: Sla::default(),
-            passed: true,
-            broken: Vec::new(),
-            attainment: None,
-        },
-        metrics: None,
-        extras: None,
-        server_generation_tokens_delta: None,
-        server_counts: None,
-        server_settings: None,
-        per_gpu: None,
-        client: None,
-        source: None,
-        gpu: None,
-        timing: Timing::default(),
-        spec_decode: Value::Null,
-        phase_metrics: Value::Null,
-        cache: RowCache::default(),
-        memory: Value::Null,
-        normalization: Value::Null,
-        server_command: String::new(),
-        server_argv: Vec::new(),
-        benchmark_command: String::new(),
-        validated_cli_flags: Value::Null,
-        artifacts: Artifacts::default(),
-        warnings: Vec::new(),
-    }
+        ..Row::default()
+    })
 }
 
 fn outcome(recording: &Recording) -> LoadOutcome {

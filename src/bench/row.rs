@@ -14,10 +14,13 @@ use super::session::Phase;
 use crate::engine::{Counts, Settings};
 use crate::launch::GpuTelemetry;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RowStatus {
     Ok,
+    #[default]
     Failed,
     Oom,
     Timeout,
@@ -42,7 +45,7 @@ impl std::fmt::Display for RowStatus {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub framework: String,
     pub framework_version: Option<String>,
@@ -106,7 +109,7 @@ pub struct Row {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowHardware {
     pub gpu_model: Option<String>,
     pub gpu_count: u32,
@@ -134,7 +137,7 @@ pub struct Workload {
     pub workload_sha256: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowSla {
     #[serde(flatten)]
     pub limits: Sla,
