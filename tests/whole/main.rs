@@ -3,7 +3,9 @@
 mod benchmark;
 mod campaign;
 mod capture;
+mod engines;
 mod faults;
+mod import;
 mod launch;
 mod mcp;
 mod plans;
