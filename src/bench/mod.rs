@@ -36,6 +36,7 @@ mod source;
 mod summary;
 pub mod timeline;
 mod warmup;
+mod watch;
 mod winner;
 pub mod workload;
 

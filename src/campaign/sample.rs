@@ -129,6 +129,9 @@ pub fn scenario(verdict: Verdict, gap: f64, half: f64) -> ScenarioGap {
             evidence: "decode steps take 7.1 ms against 6.6 ms".to_owned(),
         }]),
         where_to_look: None,
+        look_at: None,
+        attributed_repeat: None,
+        explanation: None,
     }
 }
 

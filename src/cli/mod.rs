@@ -23,6 +23,7 @@ mod serve;
 mod sim;
 mod supervise;
 mod triage;
+mod why;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ pub enum Command {
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
     Import(import::ImportArgs),
+    Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
@@ -101,6 +103,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Import(args) => import::run(args, output),
+        Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
