@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod campaign;
+pub mod capture;
 pub mod cli;
 pub mod disk;
 pub mod engine;
@@ -20,6 +21,7 @@ pub mod nearest;
 pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
+pub mod references;
 pub mod sha256;
 pub mod sim;
 pub mod state_dir;
