@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod campaign;
 pub mod capture;
+pub mod chart;
 pub mod cli;
 pub mod disk;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod nearest;
 pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
+pub mod report;
 pub mod references;
 pub mod sha256;
 pub mod sim;

@@ -8,6 +8,7 @@
 
 mod bench;
 mod call;
+mod completions;
 mod capture;
 mod demo;
 mod gap;
@@ -15,11 +16,14 @@ mod guard;
 mod history;
 mod ncu;
 pub mod output;
+mod patience;
 mod pipeline;
+mod report;
 mod serve;
 mod sim;
 mod supervise;
 mod triage;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,12 +45,22 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments are wrong.";
+Examples:
+  sota-loop demo                                         the whole thing on simulated engines
+  sota-loop bench plan.yaml                              measure
+  sota-loop gap out/candidates.jsonl --target sglang     decide
+  sota-loop report out                                   look at it
+
+Exit codes: 0 done; 1 the command failed, and the error says why; 2 the arguments are wrong;
+130 the job was cancelled while it was followed. Colours only on a terminal, and not with
+NO_COLOR set.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
+    Watch(watch::WatchArgs),
+    Report(report::ReportArgs),
     Gap(gap::GapArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
@@ -56,6 +70,7 @@ pub enum Command {
     Serve(serve::ServeArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
+    Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
@@ -86,7 +101,7 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(output::colours(&std::io::stderr()))
         .init();
 }
 
@@ -94,6 +109,8 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
+        Command::Watch(args) => watch::run(args, output),
+        Command::Report(args) => report::run(args, output),
         Command::Gap(args) => gap::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
@@ -103,10 +120,15 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
+        Command::Completions(args) => completions::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
     }
 }
+
+/// Exit code of a job that was cancelled while it was followed, as a shell
+/// gives it to a program that Ctrl-C ended.
+const CANCELLED: i32 = 130;
 
 /// A runtime for commands that wait on engines, jobs or hosts.
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {

@@ -8,6 +8,7 @@
 mod error;
 mod gpu;
 mod gpu_lock;
+mod gpu_meter;
 mod guard;
 mod port;
 mod process;
@@ -16,6 +17,7 @@ mod tail;
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
 pub use gpu_lock::{GpuLock, Holder};
+pub use gpu_meter::{GpuMeter, GpuReading};
 pub use guard::{GuardSpec, guard};
 pub use port::{free_port, is_free};
 pub use process::{CommandSpec, Ended, Running};

@@ -1,0 +1,1 @@
+//! The page as a whole, from records that are made by hand.
