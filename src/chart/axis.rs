@@ -100,7 +100,12 @@ mod tests {
 
     #[test]
     fn a_range_is_never_empty_or_infinite() {
-        for range in [0.0..0.0, 5.0..5.0, f64::NAN..1.0, f64::INFINITY..f64::NEG_INFINITY] {
+        for range in [
+            0.0..0.0,
+            5.0..5.0,
+            f64::NAN..1.0,
+            f64::INFINITY..f64::NEG_INFINITY,
+        ] {
             let axis = Axis::spanning("t, s", range);
             assert!(axis.range().end > axis.range().start);
             assert!(axis.range().end.is_finite());

@@ -4,7 +4,7 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::{DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{PathElement, Rectangle, Text};
+use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, TextStyle};
@@ -21,9 +21,12 @@ pub type Plane<'a, 'b> =
 
 const FONT: &str = "sans-serif";
 
-/// Text in a picture, anchored as told.
+/// `plotters` writes a font size divided by this.
+const FONT_SCALE: f64 = 1.24;
+
+/// Text of so many pixels, anchored as told.
 pub fn label(size: u32, tone: Tone, x: HPos, y: VPos) -> TextStyle<'static> {
-    (FONT, size)
+    (FONT, f64::from(size) * FONT_SCALE)
         .into_font()
         .color(&tone.rgb())
         .pos(Pos::new(x, y))
@@ -83,8 +86,8 @@ impl Frame {
 
     fn mesh(&self, plane: &mut Plane<'_, '_>) -> Result<(), ChartError> {
         let none = GRID.rgb().mix(0.0);
-        let ticks = (FONT, 12).into_font().color(&SOFT.rgb());
-        let titles = (FONT, 13).into_font().color(&INK.rgb());
+        let ticks = (FONT, 12.0 * FONT_SCALE).into_font().color(&SOFT.rgb());
+        let titles = (FONT, 13.0 * FONT_SCALE).into_font().color(&INK.rgb());
         let x = |value: &f64| self.x.tick(*value);
         let y = |value: &f64| match self.y_ticks {
             true => self.y.tick(*value),
@@ -103,7 +106,7 @@ impl Frame {
             .x_label_formatter(&x)
             .y_label_formatter(&y);
         if !self.y_ticks {
-            mesh.disable_y_mesh().disable_y_axis();
+            mesh.disable_y_mesh().disable_y_axis().y_labels(0);
         }
         mesh.draw()
     }
@@ -117,16 +120,19 @@ pub trait Strokes {
         tone: Tone,
         width: u32,
     ) -> Result<(), ChartError>;
-    fn dashed(
-        &mut self,
-        from: (f64, f64),
-        to: (f64, f64),
-        tone: Tone,
-    ) -> Result<(), ChartError>;
+    fn dashed(&mut self, from: (f64, f64), to: (f64, f64), tone: Tone) -> Result<(), ChartError>;
     fn block(&mut self, corners: [(f64, f64); 2], tone: Tone) -> Result<(), ChartError>;
     fn text(
         &mut self,
         at: (f64, f64),
+        text: impl Into<String>,
+        style: TextStyle<'static>,
+    ) -> Result<(), ChartError>;
+    /// Text that stands so many pixels right of and below a point.
+    fn beside(
+        &mut self,
+        at: (f64, f64),
+        shift: (i32, i32),
         text: impl Into<String>,
         style: TextStyle<'static>,
     ) -> Result<(), ChartError>;
@@ -146,12 +152,7 @@ impl Strokes for Plane<'_, '_> {
         self.draw_series(std::iter::once(path)).map(drop)
     }
 
-    fn dashed(
-        &mut self,
-        from: (f64, f64),
-        to: (f64, f64),
-        tone: Tone,
-    ) -> Result<(), ChartError> {
+    fn dashed(&mut self, from: (f64, f64), to: (f64, f64), tone: Tone) -> Result<(), ChartError> {
         let at = |part: f64| {
             (
                 from.0 + (to.0 - from.0) * part,
@@ -178,7 +179,17 @@ impl Strokes for Plane<'_, '_> {
         text: impl Into<String>,
         style: TextStyle<'static>,
     ) -> Result<(), ChartError> {
-        let text = Text::new(text.into(), at, style);
+        self.beside(at, (0, 0), text, style)
+    }
+
+    fn beside(
+        &mut self,
+        at: (f64, f64),
+        shift: (i32, i32),
+        text: impl Into<String>,
+        style: TextStyle<'static>,
+    ) -> Result<(), ChartError> {
+        let text = EmptyElement::<_, SVGBackend<'_>>::at(at) + Text::new(text.into(), shift, style);
         self.draw_series(std::iter::once(text)).map(drop)
     }
 }

@@ -16,7 +16,12 @@ pub enum Shape {
 }
 
 /// Shapes, in the order in which they are given out.
-pub const SHAPES: [Shape; 4] = [Shape::Circle, Shape::Square, Shape::Triangle, Shape::Diamond];
+pub const SHAPES: [Shape; 4] = [
+    Shape::Circle,
+    Shape::Square,
+    Shape::Triangle,
+    Shape::Diamond,
+];
 
 impl Shape {
     /// The shape as a character, for legends.
@@ -50,12 +55,18 @@ pub fn mark(
             plane.draw_series(std::iter::once(element))?;
         }
         Shape::Square => {
-            let element =
-                EmptyElement::<_, SVGBackend<'_>>::at(at) + Rectangle::new([(-5, -5), (5, 5)], style);
+            let element = EmptyElement::<_, SVGBackend<'_>>::at(at)
+                + Rectangle::new([(-5, -5), (5, 5)], style);
             plane.draw_series(std::iter::once(element))?;
         }
         Shape::Triangle => polygon(plane, at, &[(0, -6), (6, 5), (-6, 5)], style, hollow)?,
-        Shape::Diamond => polygon(plane, at, &[(0, -6), (6, 0), (0, 6), (-6, 0)], style, hollow)?,
+        Shape::Diamond => polygon(
+            plane,
+            at,
+            &[(0, -6), (6, 0), (0, 6), (-6, 0)],
+            style,
+            hollow,
+        )?,
     }
     Ok(())
 }

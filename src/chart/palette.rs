@@ -56,7 +56,9 @@ pub const SERIES: [Tone; 8] = [
 ];
 
 fn all() -> impl Iterator<Item = Tone> {
-    [INK, SOFT, GRID, BAND, BUBBLE, PAPER].into_iter().chain(SERIES)
+    [INK, SOFT, GRID, BAND, BUBBLE, PAPER]
+        .into_iter()
+        .chain(SERIES)
 }
 
 fn hex((r, g, b): (u8, u8, u8)) -> String {

@@ -3,8 +3,8 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::output::Output;
 use super::Cli;
+use super::output::Output;
 use crate::fault::Fault;
 
 const EXAMPLES: &str = "\

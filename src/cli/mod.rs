@@ -8,8 +8,8 @@
 
 mod bench;
 mod call;
-mod completions;
 mod capture;
+mod completions;
 mod demo;
 mod gap;
 mod guard;

@@ -43,7 +43,8 @@ fn show(waiting: &Receiver<()>, what: &'static str, bytes: u64, before: u64) {
         return;
     }
     let bar = ProgressBar::new(bytes.max(1)).with_elapsed(PATIENCE);
-    let template = "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {elapsed} (about {eta} left)";
+    let template =
+        "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {elapsed} (about {eta} left)";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -65,7 +66,11 @@ fn bytes_read() -> u64 {
 fn size_of(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     match std::fs::read_dir(path) {
-        Ok(entries) => entries.flatten().take(MOST_FILES).map(|entry| size(&entry.path())).sum(),
+        Ok(entries) => entries
+            .flatten()
+            .take(MOST_FILES)
+            .map(|entry| size(&entry.path()))
+            .sum(),
         Err(_) => size(path),
     }
 }

@@ -92,7 +92,10 @@ pub fn run(args: PipelineArgs, output: &Output) -> Result<(), Fault> {
         perfetto: args.perfetto,
         detail: Detail::Full,
     };
-    let inputs = [Some(request.trace.as_path()), request.compare_trace.as_deref()];
+    let inputs = [
+        Some(request.trace.as_path()),
+        request.compare_trace.as_deref(),
+    ];
     let work = || pipeline::analyze(&request);
     let record = patiently(output, "reading traces", &inputs, work)?;
     output.record(&record, |record| human(record, listed))

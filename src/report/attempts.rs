@@ -47,9 +47,15 @@ fn row(attempt: &Attempt<'_>) -> AttemptRow {
         state: attempt.state(),
         outcome: closed.map(|closed| closed.outcome),
         summary: closed.map(|closed| closed.summary.clone()),
-        commits: closed.map(|closed| closed.commits.clone()).unwrap_or_default(),
+        commits: closed
+            .map(|closed| closed.commits.clone())
+            .unwrap_or_default(),
         files: closed.map_or_else(Vec::new, |closed| {
-            closed.files.iter().map(|file| file.display().to_string()).collect()
+            closed
+                .files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect()
         }),
         tests: opened.tests.len(),
         improvement_pct: measured.map(|measured| measured.improvement_pct),
@@ -65,7 +71,9 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Changes to the target, oldest first: improvement of the target at the attempt's tree over its base, with its 95% interval.",
     );
     let Some(attempts) = &material.attempts else {
-        return Ok(figure.missing("This is a benchmark outside a campaign; attempts belong to campaigns."));
+        return Ok(
+            figure.missing("This is a benchmark outside a campaign; attempts belong to campaigns.")
+        );
     };
     if attempts.is_empty() {
         return Ok(figure.missing("No attempt was opened yet."));
@@ -90,9 +98,16 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
 fn line(attempt: &AttemptRow) -> Option<Line> {
     let value = attempt.improvement_pct?;
     let (tone, shape) = look(attempt.outcome);
-    let outcome = attempt.outcome.as_ref().map_or_else(|| "open".to_owned(), word);
+    let outcome = attempt
+        .outcome
+        .as_ref()
+        .map_or_else(|| "open".to_owned(), word);
     Some(Line {
-        name: format!("{} {}", attempt.id, attempt.change.chars().take(40).collect::<String>()),
+        name: format!(
+            "{} {}",
+            attempt.id,
+            attempt.change.chars().take(40).collect::<String>()
+        ),
         verdict: format!("{}% {outcome}", signed(value)),
         value,
         interval: attempt.ci_pct,
@@ -111,8 +126,16 @@ fn look(outcome: Option<AttemptOutcome>) -> (Tone, Shape) {
 
 fn table(attempts: &[AttemptRow]) -> Table {
     let mut table = Table::new(&[
-        "attempt", "#round", "change", "state", "outcome", "#improvement, %", "95% interval, %",
-        "commit", "files", "what came of it",
+        "attempt",
+        "#round",
+        "change",
+        "state",
+        "outcome",
+        "#improvement, %",
+        "95% interval, %",
+        "commit",
+        "files",
+        "what came of it",
     ]);
     for attempt in attempts {
         table.row([
@@ -121,9 +144,16 @@ fn table(attempts: &[AttemptRow]) -> Table {
             attempt.change.clone(),
             word(&attempt.state),
             attempt.outcome.as_ref().map_or_else(dash, word),
-            attempt.improvement_pct.map_or_else(dash, |value| format!("{value:+.2}")),
-            attempt.ci_pct.map_or_else(dash, |[low, high]| format!("{low:+.2} to {high:+.2}")),
-            attempt.commits.last().map_or_else(dash, |commit| commit.chars().take(12).collect()),
+            attempt
+                .improvement_pct
+                .map_or_else(dash, |value| format!("{value:+.2}")),
+            attempt
+                .ci_pct
+                .map_or_else(dash, |[low, high]| format!("{low:+.2} to {high:+.2}")),
+            attempt
+                .commits
+                .last()
+                .map_or_else(dash, |commit| commit.chars().take(12).collect()),
             attempt.files.join(", "),
             attempt.summary.clone().unwrap_or_default(),
         ]);

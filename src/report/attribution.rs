@@ -16,11 +16,24 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Where the gap's time went",
         "Seconds of the run by which the target is slower (right) or faster (left) than the leader, by cause, from the timelines of both runs.",
     );
-    let scenarios = material.gap().map(|gap| gap.scenarios.as_slice()).unwrap_or_default();
-    let mut table = Table::new(&["scenario", "cause", "#seconds", "#of the gap, %", "shown by"]);
+    let scenarios = material
+        .gap()
+        .map(|gap| gap.scenarios.as_slice())
+        .unwrap_or_default();
+    let mut table = Table::new(&[
+        "scenario",
+        "cause",
+        "#seconds",
+        "#of the gap, %",
+        "shown by",
+    ]);
     let mut data = Vec::new();
     for gap in scenarios {
-        let Some(causes) = gap.attribution.as_deref().filter(|causes| !causes.is_empty()) else {
+        let Some(causes) = gap
+            .attribution
+            .as_deref()
+            .filter(|causes| !causes.is_empty())
+        else {
             continue;
         };
         let name = cell_name(gap);
@@ -51,8 +64,16 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         ));
     }
     figure.keys = vec![
-        Key { glyph: "■", tone: SERIES[1], name: "target slower".to_owned() },
-        Key { glyph: "■", tone: SERIES[2], name: "target faster".to_owned() },
+        Key {
+            glyph: "■",
+            tone: SERIES[1],
+            name: "target slower".to_owned(),
+        },
+        Key {
+            glyph: "■",
+            tone: SERIES[2],
+            name: "target faster".to_owned(),
+        },
     ];
     figure.table = table;
     figure.data = json!(data);
@@ -71,7 +92,11 @@ fn bars(width: u32, causes: &[Attribution]) -> Result<String, ChartError> {
         let top = causes.len() as f64;
         for (index, cause) in causes.iter().enumerate() {
             let y = top - index as f64;
-            let tone = if cause.seconds > 0.0 { SERIES[1] } else { SERIES[2] };
+            let tone = if cause.seconds > 0.0 {
+                SERIES[1]
+            } else {
+                SERIES[2]
+            };
             plane.block([(0.0, y - 0.92), (cause.seconds, y - 0.55)], tone)?;
             let text = format!(
                 "{}  {} s ({:+.0}%)",
@@ -79,7 +104,11 @@ fn bars(width: u32, causes: &[Attribution]) -> Result<String, ChartError> {
                 signed(cause.seconds),
                 cause.share_pct
             );
-            plane.text((start, y - 0.3), text, label(13, INK, HPos::Left, VPos::Center))?;
+            plane.text(
+                (start, y - 0.3),
+                text,
+                label(13, INK, HPos::Left, VPos::Center),
+            )?;
         }
         plane.line([(0.0, 0.0), (0.0, top)], SOFT, 1)
     })

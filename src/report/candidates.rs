@@ -53,8 +53,16 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         }
     }
     let mut table = Table::new(&[
-        "scenario", "framework", "candidate", "#runs ok", "SLA", "#req/s", "#output tok/s",
-        "#p50 TTFT, ms", "#p50 TPOT, ms", "on a front",
+        "scenario",
+        "framework",
+        "candidate",
+        "#runs ok",
+        "SLA",
+        "#req/s",
+        "#output tok/s",
+        "#p50 TTFT, ms",
+        "#p50 TPOT, ms",
+        "on a front",
     ]);
     let mut data = Vec::new();
     for cell in &cells {
@@ -72,11 +80,16 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
             if points.is_empty() {
                 continue;
             }
-            let limit = material.rows.iter().find(|row| row.workload.scenario == first.scenario);
+            let limit = material
+                .rows
+                .iter()
+                .find(|row| row.workload.scenario == first.scenario);
             let limit = limit.and_then(latency.limit);
             let alt = alt(cell, &points, latency);
             let svg = draw(cell, &points, &front, &frameworks, latency, limit)?;
-            figure.panels.push(Panel::small(format!("{name}: {}", latency.name), alt, svg));
+            figure
+                .panels
+                .push(Panel::small(format!("{name}: {}", latency.name), alt, svg));
             if let Some(limit) = limit.filter(|limit| *limit > NEAR * largest(&points)) {
                 figure.notes.push(format!(
                     "{name}: the limit on {} of {} ms lies far to the right of the picture.",
@@ -98,7 +111,11 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         .enumerate()
         .map(|(index, name)| {
             let (tone, shape) = look(index);
-            Key { glyph: shape.glyph(), tone, name: name.clone() }
+            Key {
+                glyph: shape.glyph(),
+                tone,
+                name: name.clone(),
+            }
         })
         .collect();
     figure.table = table;
@@ -108,10 +125,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
 
 /// Colour and shape of the framework with that index.
 pub fn look(index: usize) -> (Tone, Shape) {
-    (
-        SERIES[index % SERIES.len()],
-        SHAPES[index % SHAPES.len()],
-    )
+    (SERIES[index % SERIES.len()], SHAPES[index % SHAPES.len()])
 }
 
 /// A candidate that ran in several jobs counts by its newest.
@@ -122,7 +136,8 @@ fn newest_job_of_each(rows: &[Row]) -> Vec<Row> {
                 .iter()
                 .rev()
                 .find(|other| {
-                    other.framework == row.framework && other.candidate_id == row.candidate_id
+                    other.framework == row.framework
+                        && other.candidate_id == row.candidate_id
                         && (other.status == RowStatus::Ok || row.status != RowStatus::Ok)
                 })
                 .map(|other| &other.job_id);
@@ -152,7 +167,9 @@ fn points(cell: &[Standing], latency: &Latency) -> Vec<Point> {
             Some(Point {
                 standing: index,
                 latency: (latency.of)(standing).filter(|value| value.is_finite())?,
-                throughput: standing.request_throughput.filter(|value| value.is_finite())?,
+                throughput: standing
+                    .request_throughput
+                    .filter(|value| value.is_finite())?,
                 counts: standing.sla_passed && standing.ok == standing.runs,
             })
         })
@@ -162,9 +179,15 @@ fn points(cell: &[Standing], latency: &Latency) -> Vec<Point> {
 /// The points that no other beats in both, by rising latency. One that broke
 /// the SLA or failed is on no front.
 fn front(points: &[Point]) -> Vec<Point> {
-    let mut sorted: Vec<Point> = points.iter().copied().filter(|point| point.counts).collect();
+    let mut sorted: Vec<Point> = points
+        .iter()
+        .copied()
+        .filter(|point| point.counts)
+        .collect();
     sorted.sort_by(|a, b| {
-        a.latency.total_cmp(&b.latency).then(b.throughput.total_cmp(&a.throughput))
+        a.latency
+            .total_cmp(&b.latency)
+            .then(b.throughput.total_cmp(&a.throughput))
     });
     let mut best = f64::NEG_INFINITY;
     sorted.retain(|point| {
@@ -188,9 +211,16 @@ fn draw(
     limit: Option<f64>,
 ) -> Result<String, ChartError> {
     let limit = limit.filter(|limit| *limit <= NEAR * largest(points));
-    let x = Axis::around(latency.title, points.iter().map(|point| point.latency).chain(limit))
-        .ticks(5);
-    let y = Axis::around("throughput, req/s", points.iter().map(|point| point.throughput)).ticks(5);
+    let x = Axis::around(
+        latency.title,
+        points.iter().map(|point| point.latency).chain(limit),
+    )
+    .ticks(5);
+    let y = Axis::around(
+        "throughput, req/s",
+        points.iter().map(|point| point.throughput),
+    )
+    .ticks(5);
     let (left, right) = (x.range().start, x.range().end);
     let (bottom, top) = (y.range().start, y.range().end);
     let mut frame = Frame::new(PANEL, 320, x, y);
@@ -198,22 +228,31 @@ fn draw(
     frame.draw(|plane| {
         if let Some(limit) = limit {
             plane.dashed((limit, bottom), (limit, top), SOFT)?;
-            plane.text((limit, top), "SLA ", label(12, SOFT, HPos::Right, VPos::Top))?;
+            plane.text(
+                (limit, top),
+                "SLA ",
+                label(12, SOFT, HPos::Right, VPos::Top),
+            )?;
         }
         plane.line(steps(front, bottom, right), SOFT, 1)?;
         for point in points {
-            let Some(standing) = cell.get(point.standing) else { continue };
-            let index = frameworks.iter().position(|name| *name == standing.framework);
+            let Some(standing) = cell.get(point.standing) else {
+                continue;
+            };
+            let index = frameworks
+                .iter()
+                .position(|name| *name == standing.framework);
             let (tone, shape) = look(index.unwrap_or(0));
             let at = (point.latency, point.throughput);
             mark(plane, at, shape, tone, !point.counts)?;
             if front.first() == Some(point) || front.last() == Some(point) {
-                let side = match point.latency > (left + right) / 2.0 {
-                    true => HPos::Right,
-                    false => HPos::Left,
+                let is_right = point.latency > (left + right) / 2.0;
+                let (side, shift) = match is_right {
+                    true => (HPos::Right, -9),
+                    false => (HPos::Left, 9),
                 };
-                let text = format!("  {}  ", standing.candidate_id.chars().take(28).collect::<String>());
-                plane.text(at, text, label(12, SOFT, side, VPos::Bottom))?;
+                let text: String = standing.candidate_id.chars().take(28).collect();
+                plane.beside(at, (shift, 14), text, label(12, SOFT, side, VPos::Center))?;
             }
         }
         Ok(())
@@ -246,7 +285,11 @@ fn alt(cell: &[Standing], points: &[Point], latency: &Latency) -> String {
             short(point.latency)
         ))
     });
-    format!("Throughput against {}. {}", latency.name, each.collect::<Vec<_>>().join("; "))
+    format!(
+        "Throughput against {}. {}",
+        latency.name,
+        each.collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn cells_of(name: &str, standing: &Standing, front: bool) -> [String; 10] {
@@ -256,7 +299,12 @@ fn cells_of(name: &str, standing: &Standing, front: bool) -> [String; 10] {
         standing.framework.clone(),
         standing.candidate_id.clone(),
         format!("{} of {}", standing.ok, standing.runs),
-        if standing.sla_passed { "passed" } else { "broken" }.to_owned(),
+        if standing.sla_passed {
+            "passed"
+        } else {
+            "broken"
+        }
+        .to_owned(),
         number(standing.request_throughput),
         number(standing.output_token_throughput),
         number(standing.p50_ttft_ms),
@@ -288,7 +336,13 @@ mod tests {
         assert_eq!(on, [0, 2]);
         assert_eq!(
             steps(&front(&points), 0.0, 30.0),
-            [(10.0, 0.0), (10.0, 5.0), (20.0, 5.0), (20.0, 9.0), (30.0, 9.0)]
+            [
+                (10.0, 0.0),
+                (10.0, 5.0),
+                (20.0, 5.0),
+                (20.0, 9.0),
+                (30.0, 9.0)
+            ]
         );
     }
 }

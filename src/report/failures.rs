@@ -20,11 +20,21 @@ pub fn figure(material: &Material) -> Figure {
         .filter(|row| row.status != RowStatus::Ok || !row.sla.passed)
         .collect();
     if failed.is_empty() {
-        figure.about = format!("None: all {} runs ended well and within the SLA.", material.rows.len());
+        figure.about = format!(
+            "None: all {} runs ended well and within the SLA.",
+            material.rows.len()
+        );
         figure.data = json!([]);
         return figure;
     }
-    figure.table = Table::new(&["framework", "candidate", "scenario", "#repeat", "status", "reason"]);
+    figure.table = Table::new(&[
+        "framework",
+        "candidate",
+        "scenario",
+        "#repeat",
+        "status",
+        "reason",
+    ]);
     for row in &failed {
         figure.table.row([
             row.framework.clone(),
@@ -38,7 +48,10 @@ pub fn figure(material: &Material) -> Figure {
             row.status.to_string(),
             match row.status {
                 RowStatus::Ok => row.sla.broken.join("; "),
-                _ => row.failure_reason.clone().unwrap_or_else(|| "none was recorded".to_owned()),
+                _ => row
+                    .failure_reason
+                    .clone()
+                    .unwrap_or_else(|| "none was recorded".to_owned()),
             },
         ]);
     }

@@ -30,8 +30,10 @@ pub fn found(path: &Path, base: &Path) -> Option<PathBuf> {
 pub fn named(base: &Path, folders: &[&str], name: &str) -> Vec<PathBuf> {
     let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
     let mut left = MOST_ENTRIES;
-    let mut open: Vec<(PathBuf, usize)> =
-        folders.iter().map(|folder| (base.join(folder), 0)).collect();
+    let mut open: Vec<(PathBuf, usize)> = folders
+        .iter()
+        .map(|folder| (base.join(folder), 0))
+        .collect();
     while let Some((folder, depth)) = open.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;

@@ -1,7 +1,5 @@
 //! Values with their intervals, one line each.
 
-use plotters::element::{EmptyElement, Text};
-use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::chart::{
@@ -12,7 +10,7 @@ use crate::chart::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     pub name: String,
-    /// What stands at the right: the value in words.
+    /// The value in words.
     pub verdict: String,
     pub value: f64,
     pub interval: Option<[f64; 2]>,
@@ -34,7 +32,8 @@ pub fn forest(
         let [low, high] = line.interval.unwrap_or([line.value; 2]);
         [line.value, low, high]
     });
-    let x = Axis::around(title, values.chain(band).chain([0.0])).ticks(if width < 600 { 5 } else { 9 });
+    let x =
+        Axis::around(title, values.chain(band).chain([0.0])).ticks(if width < 600 { 5 } else { 9 });
     let y = Axis::spanning("", 0.0..lines.len() as f64);
     let mut frame = Frame::new(width, LINE * lines.len() as u32 + 60, x.clone(), y);
     frame.left = 8;
@@ -47,15 +46,9 @@ pub fn forest(
         for (index, line) in lines.iter().enumerate() {
             let y = top - index as f64 - 0.72;
             draw(plane, line, y)?;
-            let names = [
-                (range.start, 6, line.name.as_str(), INK, HPos::Left),
-                (range.end, -2, line.verdict.as_str(), SOFT, HPos::Right),
-            ];
-            for (x, shift, text, tone, side) in names {
-                let text = Text::new(text.to_owned(), (shift, -19), label(13, tone, side, VPos::Center));
-                let element = EmptyElement::<_, SVGBackend<'_>>::at((x, y)) + text;
-                plane.draw_series(std::iter::once(element))?;
-            }
+            let text = format!("{}: {}", line.name, line.verdict);
+            let style = label(13, INK, HPos::Left, VPos::Center);
+            plane.beside((range.start, y), (6, -19), text, style)?;
         }
         Ok(())
     })

@@ -38,7 +38,10 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     })?);
     figure.keys = keys(&material.gaps);
     figure.table = table(&material.gaps);
-    figure.notes = material.gap().map(|gap| gap.warnings.clone()).unwrap_or_default();
+    figure.notes = material
+        .gap()
+        .map(|gap| gap.warnings.clone())
+        .unwrap_or_default();
     figure.data = json!(
         material
             .gaps
@@ -152,7 +155,8 @@ fn table(points: &[GapPoint]) -> Table {
                 leader,
                 leader_mean,
                 gap.n.to_string(),
-                gap.gap_pct.map_or_else(dash, |value| format!("{value:+.2}")),
+                gap.gap_pct
+                    .map_or_else(dash, |value| format!("{value:+.2}")),
                 end(0),
                 end(1),
                 word(&gap.verdict),

@@ -68,7 +68,11 @@ impl Table {
         );
         for column in &self.columns {
             let class = class(column);
-            let _ = write!(text, "<th scope=\"col\"{class}>{}</th>", escape(&column.title));
+            let _ = write!(
+                text,
+                "<th scope=\"col\"{class}>{}</th>",
+                escape(&column.title)
+            );
         }
         text.push_str("</tr></thead><tbody>");
         for row in &self.rows {
@@ -101,7 +105,10 @@ fn class(column: &Column) -> &'static str {
 
 /// A value as JSON that may stand inside a `script` element.
 pub fn script_json(value: &serde_json::Value) -> String {
-    value.to_string().replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    value
+        .to_string()
+        .replace("</", "<\\/")
+        .replace("<!--", "<\\u0021--")
 }
 
 #[cfg(test)]
@@ -117,7 +124,10 @@ mod tests {
         let value = serde_json::json!({"k": "</script><!--"});
         let text = script_json(&value);
         assert!(!text.contains("</") && !text.contains("<!--"));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 
     #[test]

@@ -35,9 +35,19 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Distribution of latencies",
         "Share of requests that were at least this fast, over all good repeats of each side, from the raw samples. A curve further to the left is better.",
     );
-    let scenarios = material.gap().map(|gap| gap.scenarios.as_slice()).unwrap_or_default();
+    let scenarios = material
+        .gap()
+        .map(|gap| gap.scenarios.as_slice())
+        .unwrap_or_default();
     let mut table = Table::new(&[
-        "scenario", "side", "latency", "#requests", "#runs", "#p50, ms", "#p90, ms", "#p99, ms",
+        "scenario",
+        "side",
+        "latency",
+        "#requests",
+        "#runs",
+        "#p50, ms",
+        "#p90, ms",
+        "#p99, ms",
         "#mean, ms",
     ]);
     let mut data = Vec::new();
@@ -78,8 +88,13 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
                 data.push(curve_json(&name, side, short_name, values));
             }
             let svg = draw(title, &curves)?;
-            figure.panels.push(Panel::small(format!("{name}: {short_name}"), alt, svg));
-            figure.keys = curves.iter().map(|(side, _, tone)| key(side, *tone)).collect();
+            figure
+                .panels
+                .push(Panel::small(format!("{name}: {short_name}"), alt, svg));
+            figure.keys = curves
+                .iter()
+                .map(|(side, _, tone)| key(side, *tone))
+                .collect();
         }
     }
     if figure.panels.is_empty() {
@@ -141,7 +156,9 @@ fn recorded(
         };
         match read {
             Ok(samples) => {
-                recorded.samples.extend(samples.into_iter().filter(Sample::is_ok));
+                recorded
+                    .samples
+                    .extend(samples.into_iter().filter(Sample::is_ok));
                 recorded.runs += 1;
             }
             Err(reason) => unread.push(reason),
@@ -187,8 +204,13 @@ fn draw(title: &str, curves: &[(&str, Distribution, Tone)]) -> Result<String, Ch
         .iter()
         .map(|(_, values, tone)| (curve(values), *tone))
         .collect();
-    let x = Axis::around(title, lines.iter().flat_map(|(line, _)| line.iter().map(|(ms, _)| *ms)))
-        .ticks(5);
+    let x = Axis::around(
+        title,
+        lines
+            .iter()
+            .flat_map(|(line, _)| line.iter().map(|(ms, _)| *ms)),
+    )
+    .ticks(5);
     let y = Axis::spanning("requests, %", 0.0..100.0).ticks(5);
     let frame = Frame::new(PANEL, 300, x, y);
     frame.draw(|plane| {

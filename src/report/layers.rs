@@ -7,7 +7,7 @@ use super::figure::{Figure, Key, Panel};
 use super::html::Table;
 use super::material::Material;
 use crate::chart::{
-    Axis, BUBBLE, ChartError, Frame, INK, SERIES, SOFT, Strokes, Tone, label, short,
+    Axis, BUBBLE, ChartError, Frame, INK, PAPER, SERIES, SOFT, Strokes, Tone, label, short,
 };
 use crate::pipeline::{FlowRow, LayerFlow, LayerRow, PassRow, PipelineRecord};
 use crate::trace::KernelCategory;
@@ -38,7 +38,10 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
             "No trace was taken apart into layers: run analyze_pipeline on a trace of the target.",
         ));
     };
-    let pass = record.passes.iter().find(|pass| pass.index == record.chosen_pass.index);
+    let pass = record
+        .passes
+        .iter()
+        .find(|pass| pass.index == record.chosen_pass.index);
     let (Some(pass), false) = (pass, record.layers.is_empty()) else {
         return Ok(figure.missing("The chosen pass has no repeating layers."));
     };
@@ -56,7 +59,8 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Pass {} ({}{}), {}",
         pass.index,
         pass.stage.as_str(),
-        pass.batch.map_or_else(String::new, |batch| format!(", batch {batch}")),
+        pass.batch
+            .map_or_else(String::new, |batch| format!(", batch {batch}")),
         record.chosen_pass.reason
     );
     figure.panels.push(Panel::both(title, alt, |width| {
@@ -98,10 +102,19 @@ fn tone(category: KernelCategory, categories: &[KernelCategory]) -> Tone {
 }
 
 fn keys(categories: &[KernelCategory]) -> Vec<Key> {
-    let key = |tone, name: String| Key { glyph: "■", tone, name };
+    let key = |tone, name: String| Key {
+        glyph: "■",
+        tone,
+        name,
+    };
     let mut keys: Vec<Key> = categories
         .iter()
-        .map(|category| key(tone(*category, categories), category.as_str().replace('_', " ")))
+        .map(|category| {
+            key(
+                tone(*category, categories),
+                category.as_str().replace('_', " "),
+            )
+        })
         .collect();
     keys.push(key(SERIES[OWN_COLOUR], "other categories".to_owned()));
     keys.push(key(BUBBLE, "no kernel".to_owned()));
@@ -133,19 +146,28 @@ fn timeline(
     gaps: &[Gap],
     categories: &[KernelCategory],
 ) -> Result<String, ChartError> {
-    let x = Axis::spanning("time in the pass, ms", 0.0..pass.wall_us / 1e3)
-        .ticks(if width < 600 { 5 } else { 9 });
+    let x = Axis::spanning("time in the pass, ms", 0.0..pass.wall_us / 1e3).ticks(if width < 600 {
+        5
+    } else {
+        9
+    });
     let mut frame = Frame::new(width, 260, x, Axis::spanning("", 0.0..1.0));
     frame.left = 8;
     frame.top = 22;
     frame.y_ticks = false;
     frame.draw(|plane| {
-        let every = layers.len().div_ceil(if width < 600 { 6 } else { 18 }).max(1);
+        let every = layers
+            .len()
+            .div_ceil(if width < 600 { 6 } else { 18 })
+            .max(1);
         for (place, layer) in layers.iter().enumerate() {
             let from = (layer.start_us - pass.start_us) / 1e3;
             let to = from + layer.wall_us / 1e3;
             // Kernels that overlap add up to more than the wall.
-            let whole = layer.wall_us.max(layer.sum_us + layer.idle_us).max(f64::MIN_POSITIVE);
+            let whole = layer
+                .wall_us
+                .max(layer.sum_us + layer.idle_us)
+                .max(f64::MIN_POSITIVE);
             let mut height = FLOOR;
             let mut block = |us: f64, tone: Tone| {
                 let up = height + (1.0 - FLOOR) * us / whole;
@@ -162,6 +184,7 @@ fn timeline(
             }
             block(rest.max(0.0), SERIES[OWN_COLOUR])?;
             block(layer.idle_us, BUBBLE)?;
+            plane.line([(from, FLOOR), (from, 1.0)], PAPER, 1)?;
             if place % every == 0 {
                 let text = layer.index.to_string();
                 plane.text((from, 1.0), text, label(11, SOFT, HPos::Left, VPos::Bottom))?;
@@ -207,10 +230,15 @@ fn waterfall(
     let x = Axis::from_zero("time in the layer, µs", end).ticks(if width < 600 { 5 } else { 9 });
     let most = x.range().end;
     let lines = kernels.len() as u32;
-    let mut frame = Frame::new(width, LINE * lines + 58, x, Axis::spanning("", 0.0..f64::from(lines)));
+    let mut frame = Frame::new(
+        width,
+        LINE * lines + 58,
+        x,
+        Axis::spanning("", 0.0..f64::from(lines)),
+    );
     frame.left = 8;
     frame.y_ticks = false;
-    let letters = (width / 2 / 7) as usize;
+    let letters = (width / 2 / 6) as usize;
     frame.draw(|plane| {
         for (index, kernel) in kernels.iter().enumerate() {
             let y = f64::from(lines) - index as f64 - 1.0;
@@ -218,16 +246,23 @@ fn waterfall(
             if kernel.gap_us > SHORTEST_BUBBLE_US {
                 plane.block([(from - kernel.gap_us, y + 0.4), (from, y + 0.6)], BUBBLE)?;
             }
-            plane.block([(from, y + 0.15), (to, y + 0.85)], tone(kernel.category, categories))?;
-            let name: String = kernel.name.chars().take(letters.saturating_sub(10)).collect();
-            let text = format!("  {name} {} µs  ", short(kernel.dur_us));
-            let left = from + to > most;
-            let (at, side) = if left { (from, HPos::Right) } else { (to, HPos::Left) };
-            let at = match left {
-                true => at - kernel.gap_us.max(0.0),
-                false => at,
+            plane.block(
+                [(from, y + 0.15), (to, y + 0.85)],
+                tone(kernel.category, categories),
+            )?;
+            let name: String = kernel
+                .name
+                .chars()
+                .take(letters.saturating_sub(10))
+                .collect();
+            let text = format!("{name} {} µs", short(kernel.dur_us));
+            // Beside the bar, on the side with more room.
+            let (at, shift, side) = match from + to > most {
+                true => (from - kernel.gap_us.max(0.0), -5, HPos::Right),
+                false => (to, 5, HPos::Left),
             };
-            plane.text((at, y + 0.5), text, label(11, INK, side, VPos::Center))?;
+            let style = label(11, INK, side, VPos::Center);
+            plane.beside((at, y + 0.5), (shift, 0), text, style)?;
         }
         Ok(())
     })
@@ -235,7 +270,14 @@ fn waterfall(
 
 fn table(record: &PipelineRecord, pass: &PassRow) -> Table {
     let mut table = Table::new(&[
-        "layer", "type", "#start, µs", "#wall, µs", "#sum, µs", "#no kernel, µs", "#kernels", "heaviest category",
+        "layer",
+        "type",
+        "#start, µs",
+        "#wall, µs",
+        "#sum, µs",
+        "#no kernel, µs",
+        "#kernels",
+        "heaviest category",
     ]);
     for layer in &record.layers {
         let heaviest = layer

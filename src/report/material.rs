@@ -59,7 +59,11 @@ impl Material {
             facts: inputs(&state),
             attempts: Some(super::attempts::rows(&state)),
             outcome: state.finished.as_ref().map(|finished| {
-                format!("{}: {}", files::word(&finished.body.outcome), finished.body.reason)
+                format!(
+                    "{}: {}",
+                    files::word(&finished.body.outcome),
+                    finished.body.reason
+                )
             }),
             ..Self::default()
         };
@@ -150,7 +154,11 @@ impl Material {
             .rev()
             .filter_map(|pipeline| recorded(&pipeline.body.report_path.with_extension("json")))
             .collect();
-        layers.extend(files::named(&self.base, &["analysis", "profiles"], "layer-pipeline.json"));
+        layers.extend(files::named(
+            &self.base,
+            &["analysis", "profiles"],
+            "layer-pipeline.json",
+        ));
         self.pipeline = files::parse_all(&layers).into_iter().next();
         let mut digests = files::named(&self.base, &["kernel"], "digest.json");
         digests.extend(state.digests.iter().filter_map(|digest| {
@@ -194,7 +202,8 @@ impl Material {
             facts.insert(0, ("model", distinct(&|row| Some(row.model.clone()))));
         }
         let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
-        self.facts.extend(known.map(|(name, value)| (name.to_owned(), value)));
+        self.facts
+            .extend(known.map(|(name, value)| (name.to_owned(), value)));
     }
 }
 
@@ -241,7 +250,10 @@ fn inputs(state: &State) -> Vec<(String, String)> {
     add("precision", inputs.precision.clone());
     add("quantization", inputs.quantization.clone());
     add("target", Some(state.target().to_owned()));
-    add("compared with", Some(state.compared().join(", ")).filter(|names| !names.is_empty()));
+    add(
+        "compared with",
+        Some(state.compared().join(", ")).filter(|names| !names.is_empty()),
+    );
     let excluded = inputs.excluded.as_ref().map(|excluded| {
         let each = |(name, reason): (&String, &String)| format!("{name} ({reason})");
         excluded.iter().map(each).collect::<Vec<_>>().join(", ")
@@ -249,6 +261,9 @@ fn inputs(state: &State) -> Vec<(String, String)> {
     add("excluded", excluded.filter(|text| !text.is_empty()));
     add("phase", Some(files::word(&state.phase())));
     add("round", Some(state.round().to_string()));
-    add("last event", Some(state.last_time.clone()).filter(|time| !time.is_empty()));
+    add(
+        "last event",
+        Some(state.last_time.clone()).filter(|time| !time.is_empty()),
+    );
     facts
 }

@@ -21,8 +21,6 @@ mod material;
 mod page;
 mod roofline;
 mod stages;
-#[cfg(test)]
-mod tests;
 
 pub use error::ReportError;
 

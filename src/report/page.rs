@@ -50,7 +50,7 @@ fn decision(text: &mut String, material: &Material) {
     let Some(gap) = material.gap() else { return };
     let _ = write!(
         text,
-        "<p><strong>Decision: {}.</strong> {}",
+        "<p><strong>Decision: {}.</strong> {}.",
         escape(&word(&gap.decision)),
         escape(&gap.decision_reason)
     );
@@ -65,12 +65,22 @@ fn cards(text: &mut String, material: &Material) {
     text.push_str("<ul class=\"cards\">");
     for scenario in &gap.scenarios {
         let (tone, shape) = look(scenario.verdict);
-        let value = scenario.gap_pct.map_or_else(|| "–".to_owned(), |gap| format!("{}%", signed(gap)));
+        let value = scenario
+            .gap_pct
+            .map_or_else(|| "–".to_owned(), |gap| format!("{}%", signed(gap)));
         let interval = match scenario.ci_pct {
-            Some([low, high]) => format!("95%: {} to {}%, {} pairs", signed(low), signed(high), scenario.n),
+            Some([low, high]) => format!(
+                "95%: {} to {}%, {} pairs",
+                signed(low),
+                signed(high),
+                scenario.n
+            ),
             None => format!("{} pairs, no interval", scenario.n),
         };
-        let leader = scenario.leader.as_ref().map_or("nobody", |leader| &leader.framework);
+        let leader = scenario
+            .leader
+            .as_ref()
+            .map_or("nobody", |leader| &leader.framework);
         let _ = write!(
             text,
             "<li style=\"border-color:{}\"><span class=\"name\">{}</span><span class=\"value\">{value}</span><span><span aria-hidden=\"true\" style=\"color:{}\">{}</span> {} against {}</span><span class=\"soft\">{}</span></li>",
@@ -89,7 +99,12 @@ fn cards(text: &mut String, material: &Material) {
 fn facts(text: &mut String, material: &Material) {
     text.push_str("<dl class=\"facts\">");
     for (name, value) in &material.facts {
-        let _ = write!(text, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
+        let _ = write!(
+            text,
+            "<div><dt>{}</dt><dd>{}</dd></div>",
+            escape(name),
+            escape(value)
+        );
     }
     text.push_str("</dl>");
 }
@@ -97,8 +112,17 @@ fn facts(text: &mut String, material: &Material) {
 fn contents(text: &mut String, figures: &[Figure]) {
     text.push_str("<nav aria-label=\"Figures\"><ul>");
     for figure in figures {
-        let missing = if figure.missing.is_some() { " (no data)" } else { "" };
-        let _ = write!(text, "<li><a href=\"#{}\">{}</a>{missing}</li>", figure.id, escape(figure.title));
+        let missing = if figure.missing.is_some() {
+            " (no data)"
+        } else {
+            ""
+        };
+        let _ = write!(
+            text,
+            "<li><a href=\"#{}\">{}</a>{missing}</li>",
+            figure.id,
+            escape(figure.title)
+        );
     }
     text.push_str("</ul></nav>");
 }

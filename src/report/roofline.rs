@@ -38,7 +38,13 @@ struct Dot {
 
 impl Dot {
     fn of(kernel: &KernelDigest) -> Option<Self> {
-        let metric = |name: &str| kernel.metrics.get(name).copied().filter(|value| *value > 0.0);
+        let metric = |name: &str| {
+            kernel
+                .metrics
+                .get(name)
+                .copied()
+                .filter(|value| *value > 0.0)
+        };
         Some(Self {
             kernel: kernel.name.clone(),
             us: kernel.duration_us.unwrap_or(0.0),
@@ -85,13 +91,23 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     }
     let alt = dots
         .iter()
-        .map(|dot| format!("{}: {}% of its roof", dot.kernel.chars().take(40).collect::<String>(), short(dot.of_roof())))
+        .map(|dot| {
+            format!(
+                "{}: {}% of its roof",
+                dot.kernel.chars().take(40).collect::<String>(),
+                short(dot.of_roof())
+            )
+        })
         .collect::<Vec<_>>()
         .join("; ");
-    figure.panels.push(Panel::both("", alt, |width| draw(width, &dots))?);
+    figure
+        .panels
+        .push(Panel::both("", alt, |width| draw(width, &dots))?);
     figure.keys = keys(&dots);
     if left_out > 0 {
-        figure.notes.push(format!("{left_out} shorter kernels are left out."));
+        figure
+            .notes
+            .push(format!("{left_out} shorter kernels are left out."));
     }
     figure.table = table(&dots);
     figure.data = Value::Array(dots.iter().map(dot_json).collect());
@@ -102,8 +118,12 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
 fn look(bound: Bound) -> (Tone, Shape, &'static str) {
     match bound {
         Bound::Dram | Bound::L2 | Bound::L1 | Bound::Shared => (SERIES[0], SHAPES[0], "memory"),
-        Bound::Tensor | Bound::Fma | Bound::Pipe | Bound::Issue => (SERIES[1], SHAPES[1], "compute"),
-        Bound::Latency | Bound::Launch | Bound::Tail => (SERIES[3], SHAPES[2], "latency, launch or tail"),
+        Bound::Tensor | Bound::Fma | Bound::Pipe | Bound::Issue => {
+            (SERIES[1], SHAPES[1], "compute")
+        }
+        Bound::Latency | Bound::Launch | Bound::Tail => {
+            (SERIES[3], SHAPES[2], "latency, launch or tail")
+        }
         Bound::Spill | Bound::Unknown => (SERIES[7], SHAPES[3], "spills or unknown"),
     }
 }
@@ -112,7 +132,11 @@ fn keys(dots: &[Dot]) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
     for dot in dots {
         let (tone, shape, name) = look(dot.bound);
-        let key = Key { glyph: shape.glyph(), tone, name: format!("bound by {name}") };
+        let key = Key {
+            glyph: shape.glyph(),
+            tone,
+            name: format!("bound by {name}"),
+        };
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -123,11 +147,20 @@ fn keys(dots: &[Dot]) -> Vec<Key> {
 fn draw(width: u32, dots: &[Dot]) -> Result<String, ChartError> {
     let log = |value: f64| value.max(1e-6).log10();
     let xs = dots.iter().map(|dot| log(dot.intensity()));
-    let x = Axis::around("operational intensity over the ridge's, log", xs.chain([-1.0, 1.0]))
-        .ticks(7)
+    let x = Axis::around(
+        "operational intensity over the ridge's, log",
+        xs.chain([-1.0, 1.0]),
+    )
+    .ticks(4)
+    .log();
+    let lowest = dots
+        .iter()
+        .map(|dot| log(dot.compute))
+        .fold(0.0, f64::min)
+        .floor();
+    let y = Axis::spanning("compute throughput, % of peak, log", lowest..2.12)
+        .ticks(3)
         .log();
-    let lowest = dots.iter().map(|dot| log(dot.compute)).fold(0.0, f64::min).floor();
-    let y = Axis::spanning("compute throughput, % of peak, log", lowest..2.12).ticks(5).log();
     let (left, right) = (x.range().start, x.range().end);
     let bottom = y.range().start;
     let mut frame = Frame::new(width, if width == NARROW { 340 } else { 420 }, x, y);
@@ -137,14 +170,16 @@ fn draw(width: u32, dots: &[Dot]) -> Result<String, ChartError> {
         let start = left.max(bottom - 2.0);
         plane.line([(start, 2.0 + start), (0.0, 2.0), (right, 2.0)], INK, 2)?;
         plane.dashed((0.0, bottom), (0.0, 2.0), SOFT)?;
-        plane.text((0.0, bottom), " ridge", label(12, SOFT, HPos::Left, VPos::Bottom))?;
-        plane.text((right, 2.0), "compute roof ", label(12, SOFT, HPos::Right, VPos::Bottom))?;
+        let at_left = label(12, SOFT, HPos::Left, VPos::Bottom);
+        plane.beside((0.0, bottom), (6, -4), "ridge", at_left)?;
+        let at_right = label(12, SOFT, HPos::Right, VPos::Bottom);
+        plane.beside((right, 2.0), (-2, -4), "compute roof", at_right)?;
         for (index, dot) in dots.iter().enumerate() {
             let (tone, shape, _) = look(dot.bound);
             let at = (log(dot.intensity()), log(dot.compute));
             mark(plane, at, shape, tone, false)?;
-            let text = format!("  {}", index + 1);
-            plane.text(at, text, label(12, INK, HPos::Left, VPos::Center))?;
+            let style = label(12, INK, HPos::Left, VPos::Center);
+            plane.beside(at, (9, 0), (index + 1).to_string(), style)?;
         }
         Ok(())
     })
@@ -152,8 +187,14 @@ fn draw(width: u32, dots: &[Dot]) -> Result<String, ChartError> {
 
 fn table(dots: &[Dot]) -> Table {
     let mut table = Table::new(&[
-        "#no.", "kernel", "#time, µs", "bound by", "#compute, % of peak", "#DRAM, % of peak",
-        "#intensity / ridge", "#of its roof, %",
+        "#no.",
+        "kernel",
+        "#time, µs",
+        "bound by",
+        "#compute, % of peak",
+        "#DRAM, % of peak",
+        "#intensity / ridge",
+        "#of its roof, %",
     ]);
     for (index, dot) in dots.iter().enumerate() {
         table.row([

@@ -29,7 +29,10 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Time of a step by class of work",
         "Mean time of one step on the GPU's clock, from profiler traces, target above leader. Grey is time in which nothing ran.",
     );
-    let compared = material.profiles.iter().find(|profile| !profile.comparison.is_empty());
+    let compared = material
+        .profiles
+        .iter()
+        .find(|profile| !profile.comparison.is_empty());
     let palette = match (compared, material.profiles.first()) {
         (Some(profile), _) => from_comparison(&mut figure, &profile.comparison)?,
         (None, Some(profile)) => from_one(&mut figure, profile)?,
@@ -86,10 +89,17 @@ impl Palette {
     /// The parts with the rest summed up, in the order of the legend.
     fn arranged(&self, parts: &[(String, f64)]) -> Vec<(String, f64)> {
         let time = |class: &str| -> f64 {
-            parts.iter().filter(|(known, _)| known == class).map(|(_, us)| us.max(0.0)).sum()
+            parts
+                .iter()
+                .filter(|(known, _)| known == class)
+                .map(|(_, us)| us.max(0.0))
+                .sum()
         };
-        let mut arranged: Vec<(String, f64)> =
-            self.classes.iter().map(|class| (class.clone(), time(class))).collect();
+        let mut arranged: Vec<(String, f64)> = self
+            .classes
+            .iter()
+            .map(|class| (class.clone(), time(class)))
+            .collect();
         let rest = parts
             .iter()
             .filter(|(class, _)| class != IDLE && !self.classes.contains(class))
@@ -101,9 +111,16 @@ impl Palette {
     }
 
     fn keys(&self) -> Vec<Key> {
-        let key = |tone, name: &str| Key { glyph: "■", tone, name: name.to_owned() };
-        let mut keys: Vec<Key> =
-            self.classes.iter().map(|class| key(self.tone(class), class)).collect();
+        let key = |tone, name: &str| Key {
+            glyph: "■",
+            tone,
+            name: name.to_owned(),
+        };
+        let mut keys: Vec<Key> = self
+            .classes
+            .iter()
+            .map(|class| key(self.tone(class), class))
+            .collect();
         keys.push(key(SERIES[OWN_COLOUR], REST));
         if self.has_idle {
             keys.push(key(BUBBLE, IDLE));
@@ -112,16 +129,17 @@ impl Palette {
     }
 }
 
-fn from_comparison(
-    figure: &mut Figure,
-    stages: &[StageComparison],
-) -> Result<Palette, ChartError> {
+fn from_comparison(figure: &mut Figure, stages: &[StageComparison]) -> Result<Palette, ChartError> {
     let side = |stage: &StageComparison, is_input: bool| -> Vec<(String, f64)> {
         stage
             .classes
             .iter()
             .map(|class| {
-                let us = if is_input { class.input_us } else { class.compare_us };
+                let us = if is_input {
+                    class.input_us
+                } else {
+                    class.compare_us
+                };
                 (word(&class.class), us)
             })
             .collect()
@@ -133,11 +151,21 @@ fn from_comparison(
         .collect();
     let palette = Palette::of(all.iter());
     let mut table = Table::new(&[
-        "stage", "class", "#target, µs", "#leader, µs", "#difference, µs", "#of the gap, %", "heaviest in target",
+        "stage",
+        "class",
+        "#target, µs",
+        "#leader, µs",
+        "#difference, µs",
+        "#of the gap, %",
+        "heaviest in target",
     ]);
     for stage in stages {
-        let framework = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
-        let names = [framework(&stage.input.framework), framework(&stage.compare.framework)];
+        let framework =
+            |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
+        let names = [
+            framework(&stage.input.framework),
+            framework(&stage.compare.framework),
+        ];
         let bars: Vec<Bar> = [true, false]
             .into_iter()
             .zip(&names)
@@ -193,13 +221,19 @@ fn from_one(figure: &mut Figure, profile: &TriageRecord) -> Result<Palette, Char
     };
     let all: Vec<(String, f64)> = profile.stages.iter().flat_map(parts).collect();
     let palette = Palette::of(all.iter());
-    let name = profile.framework.clone().unwrap_or_else(|| "unknown".to_owned());
+    let name = profile
+        .framework
+        .clone()
+        .unwrap_or_else(|| "unknown".to_owned());
     let mut table = Table::new(&["stage", "category", "#µs a step"]);
     for stage in &profile.stages {
         for (class, us) in parts(stage) {
             table.row([word(&stage.stage), class, short(us)]);
         }
-        let bar = Bar { name: name.clone(), parts: palette.arranged(&parts(stage)) };
+        let bar = Bar {
+            name: name.clone(),
+            parts: palette.arranged(&parts(stage)),
+        };
         let title = format!("{}: {} steps", word(&stage.stage), stage.steps);
         push(figure, &palette, title, &[bar])?;
     }
@@ -228,9 +262,17 @@ fn push(
         .map(|bar| {
             let mut parts: Vec<&(String, f64)> = bar.parts.iter().collect();
             parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-            let heaviest: Vec<String> =
-                parts.iter().take(3).map(|(class, us)| format!("{class} {} µs", short(*us))).collect();
-            format!("{}: {} µs a step, most of it {}", bar.name, short(sum(bar)), heaviest.join(", "))
+            let heaviest: Vec<String> = parts
+                .iter()
+                .take(3)
+                .map(|(class, us)| format!("{class} {} µs", short(*us)))
+                .collect();
+            format!(
+                "{}: {} µs a step, most of it {}",
+                bar.name,
+                short(sum(bar)),
+                heaviest.join(", ")
+            )
         })
         .collect::<Vec<_>>()
         .join("; ");
@@ -241,8 +283,11 @@ fn push(
 
 fn draw(width: u32, palette: &Palette, bars: &[Bar]) -> Result<String, ChartError> {
     let sum = |bar: &Bar| bar.parts.iter().map(|(_, us)| us / 1e3).sum::<f64>();
-    let x = Axis::from_zero("time of a step, ms", bars.iter().map(sum))
-        .ticks(if width < 600 { 5 } else { 9 });
+    let x = Axis::from_zero("time of a step, ms", bars.iter().map(sum)).ticks(if width < 600 {
+        5
+    } else {
+        9
+    });
     let most = x.range().end;
     let mut frame = Frame::new(
         width,
@@ -257,7 +302,11 @@ fn draw(width: u32, palette: &Palette, bars: &[Bar]) -> Result<String, ChartErro
         for (index, bar) in bars.iter().enumerate() {
             let top = (bars.len() - index) as f64;
             let text = format!("{}  {} ms", bar.name, short(sum(bar)));
-            plane.text((0.0, top - 0.2), text, label(13, INK, HPos::Left, VPos::Center))?;
+            plane.text(
+                (0.0, top - 0.2),
+                text,
+                label(13, INK, HPos::Left, VPos::Center),
+            )?;
             let mut from = 0.0;
             for (class, us) in &bar.parts {
                 let to = from + us / 1e3;
@@ -266,7 +315,11 @@ fn draw(width: u32, palette: &Palette, bars: &[Bar]) -> Result<String, ChartErro
                 plane.line([(to, top - 0.4), (to, top - 0.92)], PAPER, 1)?;
                 if (to - from) / most * pixels > 7.5 * class.len() as f64 + 8.0 {
                     let at = ((from + to) / 2.0, top - 0.66);
-                    plane.text(at, class.clone(), label(12, PAPER, HPos::Center, VPos::Center))?;
+                    plane.text(
+                        at,
+                        class.clone(),
+                        label(12, PAPER, HPos::Center, VPos::Center),
+                    )?;
                 }
                 from = to;
             }

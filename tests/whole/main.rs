@@ -2,9 +2,11 @@
 
 mod benchmark;
 mod capture;
+mod command_line;
 mod faults;
 mod launch;
 mod mcp;
 mod plans;
 mod real_engine;
+mod report;
 mod support;

@@ -44,7 +44,11 @@ impl Histogram {
 
     /// None without a value.
     pub(super) fn quantiles(&self) -> Option<Quantiles> {
-        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
+        let counts: Vec<u64> = self
+            .buckets
+            .iter()
+            .map(|bucket| bucket.load(Relaxed))
+            .collect();
         let count: u64 = counts.iter().sum();
         let at = |percent: u64| {
             let rank = (count * percent).div_ceil(100).max(1);
@@ -92,7 +96,10 @@ mod tests {
         for value in (0..5_000).chain([1 << 20, (1 << 30) + 12_345]) {
             let most = most_of(bucket_of(value));
             assert!(most >= value, "{value} {most}");
-            assert!(most as f64 <= value as f64 * 1.0625 + 1e-9, "{value} {most}");
+            assert!(
+                most as f64 <= value as f64 * 1.0625 + 1e-9,
+                "{value} {most}"
+            );
             assert!(bucket_of(most + 1) > bucket_of(value));
         }
     }
@@ -105,7 +112,10 @@ mod tests {
         histogram.add(1_000, 9);
         histogram.add(u64::MAX, 1);
         let quantiles = histogram.quantiles().unwrap();
-        assert_eq!((quantiles.count, quantiles.p50, quantiles.p90), (100, 10, 10));
+        assert_eq!(
+            (quantiles.count, quantiles.p50, quantiles.p90),
+            (100, 10, 10)
+        );
         assert_eq!(quantiles.p99, 1_023);
     }
 }

@@ -1,6 +1,7 @@
 //! `sota-loop watch`: a running job in the terminal. It only reads; leaving it
 //! changes nothing.
 
+mod rows;
 mod screen;
 mod subject;
 mod view;

@@ -46,7 +46,9 @@ impl Subject {
             return Self::of_workspace(None);
         };
         if source.is_dir() {
-            let root = source.canonicalize().unwrap_or_else(|_| source.to_path_buf());
+            let root = source
+                .canonicalize()
+                .unwrap_or_else(|_| source.to_path_buf());
             let campaign = Campaign::at(&root);
             let is_campaign = campaign.log().path().is_file();
             return Self::newest(&root.join("jobs"), is_campaign.then_some(campaign.id));
@@ -152,7 +154,8 @@ fn tail(path: &Path) -> Vec<String> {
     let read = || {
         let mut file = File::open(path).ok()?;
         let length = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
+            .ok()?;
         let mut bytes = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
         Some(bytes)
@@ -160,7 +163,11 @@ fn tail(path: &Path) -> Vec<String> {
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<String> = text.lines().map(plain).collect();
-    lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)).cloned().collect()
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(TAIL_LINES))
+        .cloned()
+        .collect()
 }
 
 /// A line without escape sequences, so that a log cannot draw on the screen.

@@ -5,11 +5,11 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Gauge, Paragraph, Sparkline};
 
-use super::{PLAIN, Snapshot};
+use super::{PLAIN, Snapshot, rows};
+use crate::bench::LiveRun;
 use crate::bench::load::Quantiles;
-use crate::bench::{BriefRow, LiveRun, RowStatus};
 use crate::job::JobState;
 use crate::launch::GpuReading;
 
@@ -37,7 +37,11 @@ pub fn text(snapshot: &Snapshot) -> String {
 pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, rates: &[u64], colour: bool) {
     let area = frame.area();
     let rows = (snapshot.rows.len() as u16 + 3).clamp(4, (area.height / 3).max(4));
-    let live = if snapshot.live.is_some() { live_height(snapshot) } else { 3 };
+    let live = if snapshot.live.is_some() {
+        live_height(snapshot)
+    } else {
+        3
+    };
     let parts = Layout::vertical([
         Constraint::Length(4),
         Constraint::Length(live),
@@ -55,7 +59,7 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, rates: &[u64], colour: b
             frame.render_widget(idle, place(1));
         }
     }
-    candidates(frame, place(2), &snapshot.rows, colour);
+    rows::draw(frame, place(2), &snapshot.rows, colour);
     log(frame, place(3), snapshot);
     let keys = Paragraph::new("q leaves; the job goes on").alignment(Alignment::Right);
     frame.render_widget(keys, place(4));
@@ -63,14 +67,14 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, rates: &[u64], colour: b
 
 fn live_height(snapshot: &Snapshot) -> u16 {
     let gpus = snapshot.live.as_ref().map_or(0, |live| live.gpus.len());
-    5 + gpus.clamp(1, 8) as u16
+    6 + gpus.clamp(1, 8) as u16
 }
 
-fn titled(title: impl Into<String>) -> Block<'static> {
+pub fn titled(title: impl Into<String>) -> Block<'static> {
     Block::bordered().title(format!(" {} ", title.into()))
 }
 
-fn paint(colour: bool, tone: Color) -> Style {
+pub fn paint(colour: bool, tone: Color) -> Style {
     if colour {
         Style::new().fg(tone)
     } else {
@@ -98,7 +102,10 @@ fn head(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, colour: bool) {
         Span::styled(state, paint(colour, tone).add_modifier(Modifier::BOLD)),
         Span::raw(format!("  {}", snapshot.message)),
     ]);
-    frame.render_widget(Paragraph::new(line), parts.first().copied().unwrap_or_default());
+    frame.render_widget(
+        Paragraph::new(line),
+        parts.first().copied().unwrap_or_default(),
+    );
     let progress = snapshot.progress;
     let left = match progress.eta_s {
         Some(eta) if !snapshot.state.is_final() => format!(", {} left", clock(eta)),
@@ -107,7 +114,10 @@ fn head(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, colour: bool) {
     let ratio = (progress.done / progress.total.max(1.0)).clamp(0.0, 1.0);
     let gauge = Gauge::default()
         .ratio(if ratio.is_finite() { ratio } else { 0.0 })
-        .label(format!("{:.0} of {:.0} runs{left}", progress.done, progress.total))
+        .label(format!(
+            "{:.0} of {:.0} runs{left}",
+            progress.done, progress.total
+        ))
         .gauge_style(paint(colour, Color::Cyan));
     frame.render_widget(gauge, parts.get(1).copied().unwrap_or_default());
 }
@@ -135,18 +145,26 @@ fn live_run(frame: &mut Frame<'_>, area: Rect, run: &LiveRun, rates: &[u64], col
     let counts = &run.counts;
     let mut lines = vec![
         Line::raw(format!(
-            "requests  {} of {} done, {} waiting, {} decoding, {} failed; {:.2} req/s, {:.0} output tok/s",
-            counts.done, run.total, counts.waiting, counts.decoding, counts.failed,
-            run.requests_per_s, run.tokens_per_s
+            "requests  {} of {} done, {} waiting, {} decoding, {} failed",
+            counts.done, run.total, counts.waiting, counts.decoding, counts.failed
+        )),
+        Line::raw(format!(
+            "rates     {:.2} req/s, {:.0} output tok/s, {:.0} s",
+            run.requests_per_s, run.tokens_per_s, run.elapsed_s
         )),
         Line::raw(format!("TTFT ms   {}", quantiles(counts.ttft_us))),
         Line::raw(format!("ITL ms    {}", quantiles(counts.itl_us))),
     ];
     if run.gpus.is_empty() {
-        lines.push(Line::raw("GPU       no reading (no NVML, or the plan names no GPU)"));
+        lines.push(Line::raw(
+            "GPU       no reading (no NVML, or the plan names no GPU)",
+        ));
     }
     lines.extend(run.gpus.iter().map(|gpu| Line::raw(gpu_line(gpu))));
-    frame.render_widget(Paragraph::new(lines), parts.first().copied().unwrap_or_default());
+    frame.render_widget(
+        Paragraph::new(lines),
+        parts.first().copied().unwrap_or_default(),
+    );
     if wide {
         let area = parts.get(1).copied().unwrap_or_default();
         let shown = rates.len().saturating_sub(usize::from(area.width));
@@ -186,66 +204,20 @@ fn gpu_line(gpu: &GpuReading) -> String {
     format!("GPU {}     {}", gpu.index, parts.join(", "))
 }
 
-fn candidates(frame: &mut Frame<'_>, area: Rect, rows: &[BriefRow], colour: bool) {
-    let number = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-    };
-    let right = |text: String| Line::from(text).alignment(Alignment::Right);
-    let lines = rows.iter().map(|row| {
-        let tone = match (row.status, row.sla_passed) {
-            (RowStatus::Ok, true) => Color::Reset,
-            (RowStatus::Ok, false) | (RowStatus::Skipped, _) => Color::Yellow,
-            _ => Color::Red,
-        };
-        let run = match row.repeat {
-            0 => "search".to_owned(),
-            repeat => format!("repeat {repeat}"),
-        };
-        let status = match (row.status, row.sla_passed) {
-            (RowStatus::Ok, false) => "over SLA".to_owned(),
-            (status, _) => status.to_string(),
-        };
-        Row::new([
-            Line::raw(row.framework.clone()),
-            Line::raw(row.candidate_id.clone()),
-            Line::raw(row.scenario.clone()),
-            Line::raw(run),
-            Line::raw(status),
-            right(number(row.request_throughput, 3)),
-            right(number(row.p50_ttft_ms, 1)),
-            right(number(row.p50_tpot_ms, 2)),
-        ])
-        .style(paint(colour, tone))
-    });
-    let widths = [
-        Constraint::Length(12),
-        Constraint::Min(12),
-        Constraint::Length(14),
-        Constraint::Length(9),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Length(9),
-        Constraint::Length(9),
-    ];
-    let header = [
-        "framework", "candidate", "scenario", "run", "status", "req/s", "TTFT p50", "TPOT p50",
-    ];
-    let header = header.into_iter().enumerate().map(|(index, title)| match index {
-        5.. => right(title.to_owned()),
-        _ => Line::raw(title),
-    });
-    let header = Row::new(header).style(Style::new().add_modifier(Modifier::BOLD));
-    let title = format!("candidates, newest first ({} rows)", rows.len());
-    let table = Table::new(lines, widths).header(header).block(titled(title));
-    frame.render_widget(table, area);
-}
-
 fn log(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let fits = usize::from(area.height.saturating_sub(2));
     let from = snapshot.log.len().saturating_sub(fits);
-    let lines: Vec<Line<'_>> =
-        snapshot.log.iter().skip(from).map(|line| Line::raw(line.as_str())).collect();
-    let name = snapshot.log_path.file_name().unwrap_or_default().to_string_lossy();
+    let lines: Vec<Line<'_>> = snapshot
+        .log
+        .iter()
+        .skip(from)
+        .map(|line| Line::raw(line.as_str()))
+        .collect();
+    let name = snapshot
+        .log_path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     frame.render_widget(Paragraph::new(lines).block(titled(name)), area);
 }
 

@@ -1,1 +1,0 @@
-//! The page as a whole, from records that are made by hand.
