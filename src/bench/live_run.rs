@@ -1,13 +1,12 @@
 //! What a job's `status.json` tells of the run that is under way.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::LiveCounts;
 use crate::launch::GpuReading;
 
 /// `status.live` of a benchmark while load runs, written every second.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveRun {
     /// Framework, candidate, scenario and repeat.
     pub run: String,

@@ -18,8 +18,9 @@ use super::server::{Server, drive, load_endpoint};
 use super::session::Phase;
 use super::warmup::{Warmup, warm_up};
 use super::workload::workload_sha256;
+use crate::engine::Counts;
 use crate::job::JobHandle;
-use crate::launch::GpuMeter;
+use crate::launch::{GpuMeter, GpuTelemetry};
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -45,7 +46,9 @@ pub struct Measured {
     pub warmup: Warmup,
     pub flushed: Option<bool>,
     pub run_s: f64,
-    pub server_generation_tokens: Option<f64>,
+    /// What the server itself counted over the run.
+    pub server_counts: Option<Counts>,
+    pub gpu: Option<GpuTelemetry>,
     pub workload_sha256: String,
     pub warnings: Vec<String>,
 }
@@ -78,7 +81,7 @@ pub async fn measure(
     )
     .await?;
     let flushed = server.flush().await;
-    let before = server.generation_tokens().await;
+    let before = server.counts().await;
     run.prompts = prompts;
     run.arrivals = Arrivals {
         rate: spec.load.request_rate,
@@ -88,22 +91,53 @@ pub async fn measure(
         .load
         .max_concurrency
         .and_then(|most| NonZeroUsize::new(most as usize));
+    let meter = GpuMeter::start(&spec.plan.hardware.gpu_ids);
     let started = Instant::now();
-    let outcome = under_watch(server, spec, run, job).await?;
+    let outcome = under_watch(server, spec, run, meter.as_ref(), job).await;
     let run_s = started.elapsed().as_secs_f64();
+    let gpu = gpu_readings(meter, &spec.raw)?;
+    let outcome = outcome?;
     keep(&spec.raw, &outcome)?;
-    let after = server.generation_tokens().await;
+    let after = server.counts().await;
+    let mut metrics = summarize(&outcome, &limits(spec.plan));
+    metrics.row.joules_per_output_token = joules_per_output_token(gpu.as_ref(), &metrics);
     let mut measured = Measured {
-        metrics: summarize(&outcome, &limits(spec.plan)),
+        metrics,
         warmup,
         flushed,
         run_s,
-        server_generation_tokens: before.zip(after).map(|(before, after)| after - before),
+        server_counts: before
+            .zip(after)
+            .map(|(before, after)| after.since(&before)),
+        gpu,
         workload_sha256,
         warnings: Vec::new(),
     };
     measured.judge(&outcome, server).await?;
     Ok(measured)
+}
+
+/// Ends the telemetry of a run and keeps its readings beside the samples.
+fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemetry>, RunFailure> {
+    let readings = meter.map(GpuMeter::finish).unwrap_or_default();
+    if !readings.is_empty() {
+        let lines: Vec<String> = readings
+            .iter()
+            .filter_map(|reading| serde_json::to_string(reading).ok())
+            .collect();
+        let name = raw.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.split(".jsonl").next().unwrap_or_default();
+        let path = raw.with_file_name(format!("{name}.gpu.jsonl"));
+        crate::disk::write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+    }
+    Ok(GpuTelemetry::of(&readings))
+}
+
+fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Option<f64> {
+    let tokens = metrics.extras.output_tokens.as_ref()?.total;
+    let joules = gpu?.energy_j?;
+    (tokens > 0).then(|| joules / tokens as f64)
 }
 
 fn load_run(server: &Server, spec: &RunSpec<'_>) -> Result<LoadRun, RunFailure> {
@@ -142,6 +176,7 @@ async fn under_watch(
     server: &Server,
     spec: &RunSpec<'_>,
     run: LoadRun,
+    meter: Option<&GpuMeter>,
     job: &JobHandle,
 ) -> Result<LoadOutcome, RunFailure> {
     let live = Arc::new(Live::default());
@@ -154,7 +189,7 @@ async fn under_watch(
     let deadline = tokio::time::sleep(Duration::from_secs(limit));
     tokio::pin!(deadline);
     let mut tick = tokio::time::interval(TICK);
-    let mut teller = Teller::new(spec, total);
+    let mut teller = Teller::new(spec, total, meter);
     let failure = loop {
         tokio::select! {
             outcome = &mut driven => return outcome,
@@ -186,18 +221,18 @@ struct Teller<'a> {
     started: Instant,
     /// When it last told, and the tokens until then.
     last: (Instant, u64),
-    gpus: GpuMeter,
+    meter: Option<&'a GpuMeter>,
 }
 
 impl<'a> Teller<'a> {
-    fn new(spec: &'a RunSpec<'a>, total: usize) -> Self {
+    fn new(spec: &'a RunSpec<'a>, total: usize, meter: Option<&'a GpuMeter>) -> Self {
         let now = Instant::now();
         Self {
             spec,
             total,
             started: now,
             last: (now, 0),
-            gpus: GpuMeter::new(&spec.plan.hardware.gpu_ids),
+            meter,
         }
     }
 
@@ -215,7 +250,7 @@ impl<'a> Teller<'a> {
             requests_per_s: counts.done as f64 / elapsed_s.max(1e-3),
             tokens_per_s: tokens as f64 / seconds.max(1e-3),
             counts,
-            gpus: self.gpus.read(),
+            gpus: self.meter.map(GpuMeter::latest).unwrap_or_default(),
         };
         job.update(|status| {
             status.message = format!(
@@ -264,7 +299,9 @@ impl Measured {
             .iter()
             .filter_map(|sample| sample.output_tokens)
             .sum();
-        if let Some(theirs) = self.server_generation_tokens
+        if let Some(theirs) = self
+            .server_counts
+            .and_then(|counts| counts.generation_tokens)
             && (theirs - own as f64).abs() > TOKEN_TOLERANCE * own as f64
         {
             self.warnings.push(format!(

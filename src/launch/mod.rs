@@ -5,20 +5,22 @@
 //! guard process (this same binary) owns its process group, writes its log,
 //! and ends all of it when told to, or when whoever started it is gone.
 
+mod capture;
 mod error;
 mod gpu;
 mod gpu_lock;
-mod gpu_meter;
 mod guard;
 mod port;
 mod process;
 mod tail;
+mod telemetry;
 
+pub use capture::{CaptureSpec, Captured, capture};
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
 pub use gpu_lock::{GpuLock, Holder};
-pub use gpu_meter::{GpuMeter, GpuReading};
 pub use guard::{GuardSpec, guard};
 pub use port::{free_port, is_free};
 pub use process::{CommandSpec, Ended, Running};
 pub use tail::Tail;
+pub use telemetry::{GpuMeter, GpuReading, GpuTelemetry};

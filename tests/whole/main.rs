@@ -9,4 +9,5 @@ mod mcp;
 mod plans;
 mod real_engine;
 mod report;
+mod running;
 mod support;

@@ -198,10 +198,10 @@ fn gpu_line(gpu: &GpuReading) -> String {
         let gib = |mib: u64| mib as f64 / 1024.0;
         parts.push(format!("{:.1} of {:.1} GiB", gib(used), gib(total)));
     }
-    if let Some(busy) = gpu.busy_pct {
+    if let Some(busy) = gpu.utilization_pct {
         parts.push(format!("{busy}% busy"));
     }
-    format!("GPU {}     {}", gpu.index, parts.join(", "))
+    format!("GPU {}     {}", gpu.gpu, parts.join(", "))
 }
 
 fn log(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
