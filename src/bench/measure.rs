@@ -17,10 +17,11 @@ use super::row::RowStatus;
 use super::server::{Server, drive, load_endpoint};
 use super::session::Phase;
 use super::warmup::{Warmup, warm_up};
+use super::watch::{About, Watch};
 use super::workload::workload_sha256;
 use crate::engine::Counts;
 use crate::job::JobHandle;
-use crate::launch::{GpuMeter, GpuTelemetry};
+use crate::launch::{GpuMeter, GpuReading, GpuTelemetry};
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct RunSpec<'a> {
     pub repeat: u32,
     /// For progress messages.
     pub title: String,
+    pub framework: &'a str,
+    pub candidate_id: &'a str,
     /// Where the raw samples go.
     pub raw: PathBuf,
 }
@@ -49,6 +52,8 @@ pub struct Measured {
     /// What the server itself counted over the run.
     pub server_counts: Option<Counts>,
     pub gpu: Option<GpuTelemetry>,
+    /// Where the run's timeline is.
+    pub timeline: Option<PathBuf>,
     pub workload_sha256: String,
     pub warnings: Vec<String>,
 }
@@ -91,16 +96,24 @@ pub async fn measure(
         .load
         .max_concurrency
         .and_then(|most| NonZeroUsize::new(most as usize));
+    let names = [spec.framework, spec.candidate_id, &spec.scenario.name];
+    let about = About::of(server, &run, names);
     let meter = GpuMeter::start(&spec.plan.hardware.gpu_ids);
+    let watch = Watch::start(server);
     let started = Instant::now();
     let outcome = under_watch(server, spec, run, meter.as_ref(), job).await;
     let run_s = started.elapsed().as_secs_f64();
-    let gpu = gpu_readings(meter, &spec.raw)?;
+    let seen = watch.end().await;
+    let readings = gpu_readings(meter, &spec.raw)?;
+    let gpu = GpuTelemetry::of(&readings);
     let outcome = outcome?;
     keep(&spec.raw, &outcome)?;
     let after = server.counts().await;
     let mut metrics = summarize(&outcome, &limits(spec.plan));
     metrics.row.joules_per_output_token = joules_per_output_token(gpu.as_ref(), &metrics);
+    let timeline = seen
+        .timeline(&about, &outcome, &readings, &spec.raw)
+        .map_err(|error| RunFailure::failed(error.to_string()))?;
     let mut measured = Measured {
         metrics,
         warmup,
@@ -110,6 +123,7 @@ pub async fn measure(
             .zip(after)
             .map(|(before, after)| after.since(&before)),
         gpu,
+        timeline,
         workload_sha256,
         warnings: Vec::new(),
     };
@@ -118,7 +132,7 @@ pub async fn measure(
 }
 
 /// Ends the telemetry of a run and keeps its readings beside the samples.
-fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemetry>, RunFailure> {
+fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Vec<GpuReading>, RunFailure> {
     let readings = meter.map(GpuMeter::finish).unwrap_or_default();
     if !readings.is_empty() {
         let lines: Vec<String> = readings
@@ -131,7 +145,7 @@ fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemet
         crate::disk::write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
             .map_err(|error| RunFailure::failed(error.to_string()))?;
     }
-    Ok(GpuTelemetry::of(&readings))
+    Ok(readings)
 }
 
 fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Option<f64> {

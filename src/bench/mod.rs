@@ -33,6 +33,7 @@ mod source;
 mod summary;
 pub mod timeline;
 mod warmup;
+mod watch;
 mod winner;
 pub mod workload;
 

@@ -282,6 +282,8 @@ impl Runner {
                     Phase::Measure => format!("repeat {}", session.repeat),
                 }
             ),
+            framework: &candidate.framework,
+            candidate_id: &candidate.id,
             raw: self.lineup.raw_path(self.job.dir(), session, index),
         };
         measure(&up.server, &spec, &self.job).await

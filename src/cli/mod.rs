@@ -24,6 +24,7 @@ mod sim;
 mod supervise;
 mod triage;
 mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ pub enum Command {
     Watch(watch::WatchArgs),
     Report(report::ReportArgs),
     Gap(gap::GapArgs),
+    Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
@@ -112,6 +114,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Watch(args) => watch::run(args, output),
         Command::Report(args) => report::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),

@@ -126,8 +126,11 @@ impl Material {
         if self.rows.is_empty() {
             return;
         }
-        let found = gap::read_rows(rows_path)
-            .and_then(|rows| gap::check(&GapRequest::new(self.target.clone()), &rows));
+        let found = gap::read_rows(rows_path).and_then(|rows| {
+            let mut record = gap::check(&GapRequest::new(self.target.clone()), &rows)?;
+            gap::explain_gaps(&mut record, &rows);
+            Ok(record)
+        });
         match found {
             Ok(record) => self.gaps.push(GapPoint {
                 when: "now".to_owned(),

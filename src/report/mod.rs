@@ -21,6 +21,7 @@ mod material;
 mod page;
 mod roofline;
 mod stages;
+mod timeline;
 
 pub use error::ReportError;
 
@@ -104,6 +105,7 @@ fn figures(material: &Material) -> Result<Vec<Figure>, ReportError> {
     Ok(vec![
         gap::figure(material)?,
         attribution::figure(material)?,
+        timeline::figure(material)?,
         candidates::figure(material)?,
         latency::figure(material)?,
         stages::figure(material)?,

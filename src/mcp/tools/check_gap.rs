@@ -76,6 +76,8 @@ fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, F
     if arguments.detail == Detail::Summary {
         for scenario in &mut record.scenarios {
             scenario.pairs.clear();
+            // The attribution itself stays; what it rests on is for `full`.
+            scenario.explanation = None;
         }
     }
     Ok(record)
@@ -119,5 +121,7 @@ fn compare(rows: &Path, target: &str, metric: &str) -> Result<GapRecord, Fault> 
         metric: metric.to_owned(),
         ..GapRequest::new(target)
     };
-    Ok(gap::check(&request, &rows)?)
+    let mut record = gap::check(&request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    Ok(record)
 }
