@@ -66,9 +66,16 @@ fn find(source: Option<&Path>) -> Result<Source, Fault> {
         None => None,
     };
     let workspace = campaign::workspace(None, project_dir().as_deref())?;
-    match campaign::locate(&workspace, named.as_deref())? {
-        Found::Campaign(campaign) => Ok(Source::Campaign(campaign)),
-        Found::None => Ok(Source::Rows(workspace.join("out"))),
+    match campaign::locate(&workspace, named.as_deref()) {
+        Ok(Found::Campaign(campaign)) => Ok(Source::Campaign(campaign)),
+        Ok(Found::None) => Ok(Source::Rows(workspace.join("out"))),
+        Err(error) => {
+            let mut fault = Fault::from(error);
+            fault
+                .hint
+                .push_str("; or name the output folder of a benchmark");
+            Err(fault)
+        }
     }
 }
 

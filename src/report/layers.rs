@@ -202,6 +202,8 @@ fn timeline(
 const FLOOR: f64 = 0.16;
 /// Height of a kernel's line in pixels.
 const LINE: u32 = 22;
+/// Width of a letter in pixels, as it comes.
+const LETTER: f64 = 6.2;
 /// Kernels of a layer that are drawn; the table and the JSON have them all.
 const MOST_KERNELS: usize = 48;
 
@@ -238,7 +240,6 @@ fn waterfall(
     );
     frame.left = 8;
     frame.y_ticks = false;
-    let letters = (width / 2 / 6) as usize;
     frame.draw(|plane| {
         for (index, kernel) in kernels.iter().enumerate() {
             let y = f64::from(lines) - index as f64 - 1.0;
@@ -250,17 +251,17 @@ fn waterfall(
                 [(from, y + 0.15), (to, y + 0.85)],
                 tone(kernel.category, categories),
             )?;
-            let name: String = kernel
-                .name
-                .chars()
-                .take(letters.saturating_sub(10))
-                .collect();
-            let text = format!("{name} {} µs", short(kernel.dur_us));
-            // Beside the bar, on the side with more room.
-            let (at, shift, side) = match from + to > most {
-                true => (from - kernel.gap_us.max(0.0), -5, HPos::Right),
-                false => (to, 5, HPos::Left),
+            // Beside the bar, on the side with more room, as much as fits there.
+            let before = from - kernel.gap_us.max(0.0);
+            let (at, shift, side, room) = match before > most - to {
+                true => (before, -5, HPos::Right, before),
+                false => (to, 5, HPos::Left, most - to),
             };
+            let time = format!(" {} µs", short(kernel.dur_us));
+            let fits = (room / most * f64::from(width - 28) / LETTER) as usize;
+            let fits = fits.saturating_sub(time.chars().count() + 1);
+            let mut text: String = kernel.name.chars().take(fits).collect();
+            text.push_str(&time);
             let style = label(11, INK, side, VPos::Center);
             plane.beside((at, y + 0.5), (shift, 0), text, style)?;
         }

@@ -56,7 +56,7 @@ fn exit_codes_are_those_of_the_documentation() {
     let cases: [(&[&str], i32, &str); 7] = [
         (&["completions", "bash"], 0, ""),
         (&["gap"], 2, "required arguments"),
-        (&["ncu"], 2, "hint:"),
+        (&["pipeline", "x", "--compare-layers", "1"], 2, "hint:"),
         (&["no-such-command"], 2, "unrecognized subcommand"),
         (&["gap", "missing.jsonl"], 1, "hint:"),
         (&["bench", bad_plan], 1, "hint:"),

@@ -7,7 +7,13 @@ use crate::support::{Home, read};
 
 /// Two engines, three repeats, one candidate that never starts.
 fn measured(home: &Home) {
-    let slow = plans::sim(home, "sglang", &["--decode-base-ms", "2"]);
+    let mut slow = plans::sim(home, "sglang", &[]);
+    let flags = slow.as_array_mut().unwrap();
+    let base = flags
+        .iter()
+        .position(|flag| flag == "--decode-base-ms")
+        .unwrap();
+    flags[base + 1] = json!("3");
     let fast = plans::sim(home, "vllm", &[]);
     let broken = plans::sim(home, "vllm", &["--memory-fraction", "0.999"]);
     let mut plan = plans::plan(json!({
