@@ -29,6 +29,19 @@ pub struct Candidates {
 
 /// The candidates of one framework within the plan's bounds.
 pub fn candidates(plan: &Plan, name: &str, framework: &Framework) -> Candidates {
+    if !framework.candidates.is_empty() {
+        let fixed = framework.candidates.iter();
+        return Candidates {
+            list: fixed
+                .map(|(id, flags)| Candidate {
+                    framework: name.to_owned(),
+                    id: id.clone(),
+                    flags: flags.clone(),
+                })
+                .collect(),
+            left_out: 0,
+        };
+    }
     let most = plan.search.max_candidates_per_framework as usize;
     let changes = match plan.search.tier {
         1 => Vec::new(),
@@ -57,6 +70,12 @@ pub fn candidates(plan: &Plan, name: &str, framework: &Framework) -> Candidates 
         });
     }
     Candidates { list, left_out }
+}
+
+/// The candidates of a framework of the plan; none where it has no such framework.
+pub fn candidates_of(plan: &Plan, name: &str) -> Vec<Candidate> {
+    let framework = plan.frameworks.get(name);
+    framework.map_or_else(Vec::new, |framework| candidates(plan, name, framework).list)
 }
 
 type Change = IndexMap<String, Value>;

@@ -38,9 +38,13 @@ impl Lineup {
             }
             let first = lineup.candidates.len();
             lineup.candidates.extend(found.list);
-            lineup
-                .groups
-                .push((first..lineup.candidates.len()).collect());
+            let group = first..lineup.candidates.len();
+            if framework.candidates.is_empty() {
+                lineup.groups.push(group.collect());
+            } else {
+                // Each alone: nothing is searched, and all are repeated.
+                lineup.groups.extend(group.map(|index| vec![index]));
+            }
         }
         let loads = plan.load_points();
         for scenario in plan.scenarios() {

@@ -37,7 +37,7 @@ mod watch;
 mod winner;
 pub mod workload;
 
-pub use candidate::Candidate;
+pub use candidate::{Candidate, candidates_of};
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;

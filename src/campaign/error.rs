@@ -59,6 +59,8 @@ pub enum CampaignError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    #[error("{}: {problem}", path.display())]
+    SealBroken { path: PathBuf, problem: String },
     #[error("gate {} is closed: {}", gate.name(), missing.join("; "))]
     Refused {
         gate: Gate,
@@ -129,6 +131,12 @@ impl From<CampaignError> for Fault {
                 "the log was written by another version of sota-loop: use that version, or a newer one",
             )
             .with_evidence(format!("{}:{line}", path.display())),
+            CampaignError::SealBroken { path, .. } => Fault::new(
+                FaultCode::InvalidInput,
+                message,
+                "restore benchmark/seal.json, or open a campaign that supersedes this one",
+            )
+            .with_evidence(path.display().to_string()),
             CampaignError::Body { .. } => Fault::new(
                 FaultCode::Internal,
                 message,

@@ -4,30 +4,54 @@
 //! event log `humanize/lineage.jsonl`; everything else is rendered from it.
 
 pub mod checkout;
+mod checks;
 mod error;
 pub mod events;
+mod finish;
 pub mod gates;
+mod improvement;
 mod infer;
+mod jobs;
+mod ledger;
 mod locate;
 pub mod log;
-mod manifest;
 mod open;
+mod outlook;
 mod record;
+mod render;
+#[cfg(test)]
+mod sample;
+mod seal;
+mod seen;
 mod state;
 mod status;
 
 pub use error::CampaignError;
 pub use events::EventKind;
+pub use finish::{FinishRecord, FinishRequest, finish};
+pub use jobs::{
+    may_benchmark, of_job, record_benchmark, record_capture, revalidation_plan, settle,
+    workload_sha256,
+};
+pub use ledger::{
+    AttemptRequest, AttemptStep, BlockerRequest, LedgerEntry, LedgerKind, LedgerRecord,
+    RoundEndRequest, after_checks, update as update_ledger,
+};
 pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
 pub use open::{HardwareRequest, OpenRequest, open};
-pub use record::note;
-pub use state::{Attempt, AttemptState, Job, JobKind, Phase, Recorded, State};
-pub use status::{CampaignStatus, status};
+pub use record::{
+    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question,
+    history as record_history, note, pipeline as record_pipeline, profile as record_profile,
+    tried_edits,
+};
+pub use render::{Rendered, all as render};
+pub use seal::{Changes, SealFile, read as read_seal, revalidation, seal};
+pub use state::{Attempt, AttemptState, Cited, Job, JobKind, Phase, Recorded, State};
+pub use status::{AttemptBrief, CampaignStatus, GapBrief, of as status_of, status};
 
 use std::path::{Path, PathBuf};
 
-use checkout::Checkout;
 use gates::World;
 
 /// A campaign by its folder.
@@ -59,10 +83,7 @@ impl Campaign {
 
     /// What gates rest on beside the log, as it is now.
     pub fn look(&self, state: &State) -> World {
-        World {
-            checkout: Checkout::read(state.checkout().map(PathBuf::as_path), &self.root),
-            ..World::default()
-        }
+        seen::look(&self.root, state)
     }
 
     /// Rows of its benchmarks.

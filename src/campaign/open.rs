@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::events::CampaignOpened;
 use super::infer::{self, ModelFacts};
 use super::log::NewEvent;
-use super::{Campaign, CampaignError, campaigns, manifest};
+use super::{Campaign, CampaignError, campaigns, render};
 use crate::job;
 
 /// What a campaign is opened with. What is left out is inferred from the
@@ -57,6 +57,10 @@ pub struct OpenRequest {
     /// Limits on how far outputs may differ after a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correctness: Option<Value>,
+    /// Fairness fields that may differ between the frameworks, as
+    /// `fairness[].field` of check_gap names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_differences: Option<Vec<String>>,
     /// Id of the campaign that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<String>,
@@ -79,6 +83,10 @@ pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), 
     if let Some(campaign) = same_campaign(workspace, &request)? {
         return Ok((campaign, true));
     }
+    if let Some(old) = &request.supersedes {
+        // It must be there; it stays as it is.
+        super::locate(workspace, Some(old))?;
+    }
     let request = complete(request)?;
     let model = request.model.clone().unwrap_or_default();
     let campaign = create(workspace, &model)?;
@@ -92,7 +100,7 @@ pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: hostname(),
     }))?;
-    manifest::render(&campaign)?;
+    render::all(&campaign, &campaign.state()?)?;
     Ok((campaign, false))
 }
 
@@ -320,6 +328,22 @@ mod tests {
 
         let error = complete(OpenRequest::default()).unwrap_err();
         assert!(error.to_string().contains("model"), "{error}");
+    }
+
+    #[test]
+    fn a_campaign_that_is_superseded_is_no_longer_the_open_one() {
+        use crate::campaign::{Found, locate};
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = open(dir.path(), request()).unwrap();
+        let mut next = request();
+        next.supersedes = Some("nobody".to_owned());
+        assert!(open(dir.path(), next.clone()).is_err());
+        next.supersedes = Some(first.id.clone());
+        next.precision = Some("fp8".to_owned());
+        let (second, there) = open(dir.path(), next).unwrap();
+        assert!(!there);
+        assert_ne!(first.id, second.id);
+        assert_eq!(locate(dir.path(), None).unwrap(), Found::Campaign(second));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `campaign status`: where a campaign stands, from its log alone.
+//! `campaign status`: where a campaign stands, from its log and one look at the
+//! checkout. It says enough to go on after any pause.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gates::{self, GateState};
-use super::{Campaign, CampaignError, Phase};
+use super::state::{AttemptState, snake};
+use super::{Campaign, CampaignError, FinishRecord, Phase, State, jobs, outlook, render};
 
 /// Where a campaign stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,15 +21,40 @@ pub struct CampaignStatus {
     pub phase: Phase,
     /// The present round of the loop, from 0.
     pub round: u32,
-    pub events: usize,
+    pub events: u64,
+    /// When the last event was written, UTC.
+    pub last_event: String,
+    pub model: String,
+    pub target: String,
+    pub compared: Vec<String>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<FinishRecord>,
+    /// Jobs that were started and have not ended, oldest first.
+    pub running_jobs: Vec<String>,
     /// The newest benchmark job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_job: Option<String>,
     /// The newest gap decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_decision: Option<String>,
+    pub gap: Option<GapBrief>,
+    /// What the newest root cause says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_cause: Option<String>,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<AttemptBrief>,
+    /// The patch that the last round planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_patch: Option<String>,
+    /// HEAD's tree as it is now, and the last one that was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_tree: Option<String>,
+    /// Every gate with what it waits for.
     pub gates: Vec<GateState>,
     pub manifest_path: PathBuf,
+    pub checkpoint_path: PathBuf,
     pub log_path: PathBuf,
     pub rows_path: PathBuf,
     /// What is needed before the campaign can go on.
@@ -37,29 +64,126 @@ pub struct CampaignStatus {
     pub next: String,
 }
 
-/// Reads where the campaign stands.
+/// A gap decision in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GapBrief {
+    /// Number of its event, for citations.
+    pub event: u64,
+    pub decision: crate::gap::Decision,
+    pub label: super::events::BenchmarkLabel,
+    /// Tree of the target that was measured, where it is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geomean_gap_pct: Option<f64>,
+}
+
+/// An attempt in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptBrief {
+    pub id: String,
+    pub state: AttemptState,
+    pub change: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub improvement_pct: Option<f64>,
+}
+
+/// Records the ends of jobs, reads where the campaign stands, and renders its
+/// files where they are not as the log has them.
 pub fn status(campaign: &Campaign) -> Result<CampaignStatus, CampaignError> {
-    let state = campaign.state()?;
-    let world = campaign.look(&state);
-    let gates = gates::evaluate(&state, &world);
-    let last_job = state.benchmarks_started.last();
-    let last_decision = state.gaps.last().map(|gap| gap.body.record.decision);
-    Ok(CampaignStatus {
+    let state = jobs::settle(campaign)?;
+    let rendered = render::all(campaign, &state)?;
+    let mut status = of(campaign, &state);
+    status.warnings.extend(rendered.warnings);
+    Ok(status)
+}
+
+/// Where the campaign stands by this state of its log; nothing is written.
+pub fn of(campaign: &Campaign, state: &State) -> CampaignStatus {
+    let world = campaign.look(state);
+    let gates = gates::evaluate(state, &world);
+    let inputs = state.inputs();
+    CampaignStatus {
         campaign: campaign.id.clone(),
         root: campaign.root.clone(),
         resumed: None,
         phase: state.phase(),
         round: state.round(),
-        events: state.events as usize,
-        last_job: last_job.map(|job| job.body.job_id.clone()),
-        last_decision: last_decision
-            .and_then(|decision| Some(serde_json::to_value(decision).ok()?.as_str()?.to_owned())),
-        gates,
+        events: state.events,
+        last_event: state.last_time.clone(),
+        model: inputs
+            .and_then(|inputs| inputs.model.clone())
+            .unwrap_or_default(),
+        target: state.target().to_owned(),
+        compared: state.compared().to_vec(),
+        finished: None,
+        running_jobs: state
+            .pending_jobs()
+            .iter()
+            .map(|job| job.id.to_owned())
+            .collect(),
+        last_job: state
+            .benchmarks_started
+            .last()
+            .map(|job| job.body.job_id.clone()),
+        gap: state.gaps.last().map(|gap| GapBrief {
+            event: gap.seq,
+            decision: gap.body.record.decision,
+            label: gap.body.label,
+            tree: gap.body.verified_tree().map(str::to_owned),
+            geomean_gap_pct: gap.body.record.geomean_gap_pct,
+        }),
+        root_cause: state
+            .root_causes
+            .last()
+            .map(|cause| format!("{} (event {})", cause.body.summary, cause.seq)),
+        attempts: attempts(state),
+        next_patch: state
+            .rounds
+            .last()
+            .and_then(|round| round.body.next_patch.clone()),
+        tree: world.checkout.tree(),
+        accepted_tree: state.accepted_tree().map(str::to_owned),
         manifest_path: campaign.root.join("manifest.md"),
+        checkpoint_path: campaign.root.join("humanize/model-loop-checkpoint.md"),
         log_path: campaign.log().path().to_path_buf(),
         rows_path: campaign.rows_path(),
-        missing: Vec::new(),
-        warnings: Vec::new(),
-        next: String::new(),
-    })
+        missing: outlook::missing(state, &gates),
+        warnings: warnings(state),
+        next: outlook::next(campaign, state, &world, &gates),
+        gates,
+    }
+}
+
+fn attempts(state: &State) -> Vec<AttemptBrief> {
+    state
+        .attempts()
+        .map(|attempt| {
+            let closed = attempt.closed.map(|closed| &closed.body);
+            AttemptBrief {
+                id: attempt.id().to_owned(),
+                state: attempt.state(),
+                change: attempt.opened.body.target.change.clone(),
+                outcome: closed.map(|closed| snake(&closed.outcome)),
+                improvement_pct: closed
+                    .and_then(|closed| closed.measured.as_ref())
+                    .map(|measured| measured.improvement_pct),
+            }
+        })
+        .collect()
+}
+
+fn warnings(state: &State) -> Vec<String> {
+    state
+        .adopted
+        .iter()
+        .map(|adopted| {
+            format!(
+                "event {}: the log up to event {} was taken over: {}",
+                adopted.seq, adopted.body.seq, adopted.body.reason
+            )
+        })
+        .collect()
 }

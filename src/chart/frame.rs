@@ -4,7 +4,7 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::{DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
+use plotters::element::{DashedPathElement, EmptyElement, PathElement, Rectangle, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, TextStyle};
@@ -120,7 +120,13 @@ pub trait Strokes {
         tone: Tone,
         width: u32,
     ) -> Result<(), ChartError>;
-    fn dashed(&mut self, from: (f64, f64), to: (f64, f64), tone: Tone) -> Result<(), ChartError>;
+    /// A line of dashes, so that two lines are told apart without colour.
+    fn dashed(
+        &mut self,
+        points: impl Into<Vec<(f64, f64)>>,
+        tone: Tone,
+        width: u32,
+    ) -> Result<(), ChartError>;
     fn block(&mut self, corners: [(f64, f64); 2], tone: Tone) -> Result<(), ChartError>;
     fn text(
         &mut self,
@@ -138,8 +144,9 @@ pub trait Strokes {
     ) -> Result<(), ChartError>;
 }
 
-/// Dashes of a straight line.
-const DASHES: u32 = 24;
+/// Pixels of a dash, and between two.
+const DASH: i32 = 7;
+const SPACE: i32 = 4;
 
 impl Strokes for Plane<'_, '_> {
     fn line(
@@ -152,20 +159,15 @@ impl Strokes for Plane<'_, '_> {
         self.draw_series(std::iter::once(path)).map(drop)
     }
 
-    fn dashed(&mut self, from: (f64, f64), to: (f64, f64), tone: Tone) -> Result<(), ChartError> {
-        let at = |part: f64| {
-            (
-                from.0 + (to.0 - from.0) * part,
-                from.1 + (to.1 - from.1) * part,
-            )
-        };
-        let step = 1.0 / f64::from(DASHES);
-        let dashes = (0..DASHES).map(|dash| {
-            let start = f64::from(dash) * step;
-            let ends = vec![at(start), at(start + 0.6 * step)];
-            PathElement::new(ends, tone.rgb().stroke_width(1))
-        });
-        self.draw_series(dashes).map(drop)
+    fn dashed(
+        &mut self,
+        points: impl Into<Vec<(f64, f64)>>,
+        tone: Tone,
+        width: u32,
+    ) -> Result<(), ChartError> {
+        let style = tone.rgb().stroke_width(width);
+        let path = DashedPathElement::new(points.into(), DASH, SPACE, style);
+        self.draw_series(std::iter::once(path)).map(drop)
     }
 
     fn block(&mut self, corners: [(f64, f64); 2], tone: Tone) -> Result<(), ChartError> {

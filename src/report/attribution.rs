@@ -99,10 +99,10 @@ fn bars(width: u32, causes: &[Attribution]) -> Result<String, ChartError> {
             };
             plane.block([(0.0, y - 0.92), (cause.seconds, y - 0.55)], tone)?;
             let text = format!(
-                "{}  {} s ({:+.0}%)",
+                "{} {} s ({}%)",
                 cause.cause.replace('_', " "),
                 signed(cause.seconds),
-                cause.share_pct
+                signed(cause.share_pct.round())
             );
             plane.text(
                 (start, y - 0.3),

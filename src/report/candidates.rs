@@ -46,7 +46,8 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     );
     let rows = newest_job_of_each(&material.rows);
     let cells = standings(&rows);
-    let mut frameworks: Vec<String> = Vec::new();
+    // The target has the colour that it has in every other figure.
+    let mut frameworks: Vec<String> = vec![material.target.clone()];
     for standing in cells.iter().flatten() {
         if !frameworks.contains(&standing.framework) {
             frameworks.push(standing.framework.clone());
@@ -227,7 +228,7 @@ fn draw(
     frame.left = 62;
     frame.draw(|plane| {
         if let Some(limit) = limit {
-            plane.dashed((limit, bottom), (limit, top), SOFT)?;
+            plane.dashed([(limit, bottom), (limit, top)], SOFT, 1)?;
             plane.text(
                 (limit, top),
                 "SLA ",

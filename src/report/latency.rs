@@ -19,6 +19,10 @@ const LATENCIES: [(&str, &str, fn(&Sample) -> Option<f64>); 3] = [
     ("E2E", "end to end, ms", e2e_ms),
 ];
 
+/// Colours of the two sides; the leader's line is dashed.
+pub const TARGET: Tone = SERIES[0];
+pub const LEADER: Tone = SERIES[1];
+
 /// A curve is drawn through this many quantiles at most.
 const POINTS: u32 = 200;
 
@@ -53,7 +57,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     let mut data = Vec::new();
     let mut unread: Vec<String> = Vec::new();
     for gap in scenarios {
-        let sides: Vec<(Recorded, Tone)> = [(&gap.target, SERIES[0]), (&gap.leader, SERIES[1])]
+        let sides: Vec<(Recorded, Tone)> = [(&gap.target, TARGET), (&gap.leader, LEADER)]
             .into_iter()
             .filter_map(|(side, tone)| {
                 Some((recorded(material, gap, side.as_ref()?, &mut unread)?, tone))
@@ -109,9 +113,9 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     Ok(figure)
 }
 
-fn key(name: &str, tone: Tone) -> Key {
+pub fn key(name: &str, tone: Tone) -> Key {
     Key {
-        glyph: "━",
+        glyph: if tone == TARGET { "━" } else { "┅" },
         tone,
         name: name.to_owned(),
     }
@@ -215,7 +219,10 @@ fn draw(title: &str, curves: &[(&str, Distribution, Tone)]) -> Result<String, Ch
     let frame = Frame::new(PANEL, 300, x, y);
     frame.draw(|plane| {
         for (line, tone) in &lines {
-            plane.line(line.clone(), *tone, 2)?;
+            match *tone == TARGET {
+                true => plane.line(line.clone(), *tone, 2)?,
+                false => plane.dashed(line.clone(), *tone, 2)?,
+            }
         }
         Ok(())
     })

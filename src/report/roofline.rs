@@ -169,7 +169,7 @@ fn draw(width: u32, dots: &[Dot]) -> Result<String, ChartError> {
         // Below the ridge the roof is 100% of DRAM: compute = 100% x intensity.
         let start = left.max(bottom - 2.0);
         plane.line([(start, 2.0 + start), (0.0, 2.0), (right, 2.0)], INK, 2)?;
-        plane.dashed((0.0, bottom), (0.0, 2.0), SOFT)?;
+        plane.dashed([(0.0, bottom), (0.0, 2.0)], SOFT, 1)?;
         let at_left = label(12, SOFT, HPos::Left, VPos::Bottom);
         plane.beside((0.0, bottom), (6, -4), "ridge", at_left)?;
         let at_right = label(12, SOFT, HPos::Right, VPos::Bottom);

@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::figure::{Figure, Key, Panel};
+use super::figure::{Figure, Panel};
 use super::files;
 use super::gap::cell_name;
 use super::html::Table;
+use super::latency::{LEADER, TARGET, key};
 use super::material::Material;
 use crate::bench::timeline::{Rows, Timeline, read_any};
 use crate::bench::{Row, RowStatus};
-use crate::chart::{Axis, ChartError, Frame, SERIES, Strokes, Tone, short};
+use crate::chart::{Axis, ChartError, Frame, Strokes, Tone, short};
 use crate::gap::{ScenarioGap, Side};
 
 /// Moments that a line is drawn through.
@@ -105,14 +106,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
             table.row(cells(&name, repeat, run));
             data.push(run_json(&name, repeat, run, until));
         }
-        figure.keys = runs
-            .iter()
-            .map(|run| Key {
-                glyph: "━",
-                tone: run.tone,
-                name: run.name.clone(),
-            })
-            .collect();
+        figure.keys = runs.iter().map(|run| key(&run.name, run.tone)).collect();
     }
     if figure.panels.is_empty() {
         return Ok(figure.missing(
@@ -143,7 +137,7 @@ fn runs(material: &Material, gap: &ScenarioGap) -> Option<(u32, Vec<Run>)> {
         .iter()
         .map(|timeline| timeline.run.duration_s)
         .fold(0.0, f64::max);
-    let sides = [(target, SERIES[0]), (leader, SERIES[1])];
+    let sides = [(target, TARGET), (leader, LEADER)];
     let runs = timelines
         .into_iter()
         .zip(sides)
@@ -200,7 +194,10 @@ fn draw(width: u32, quantity: &Quantity, runs: &[Run], until: f64) -> Result<Str
                 Some(((index as f64 + 0.5) * cell, quantity.scale * (*value)?))
             };
             let line: Vec<(f64, f64)> = values.iter().enumerate().filter_map(point).collect();
-            plane.line(line, run.tone, 2)?;
+            match run.tone == TARGET {
+                true => plane.line(line, run.tone, 2)?,
+                false => plane.dashed(line, run.tone, 2)?,
+            }
         }
         Ok(())
     })

@@ -374,6 +374,10 @@ pub struct Framework {
     pub base_server_flags: Flags,
     /// Values to try instead of the baseline's, flag by flag.
     pub search_space: IndexMap<String, Vec<Value>>,
+    /// Candidates by id, each with all its flags, instead of a search: every
+    /// one is repeated. A revalidation's plan has them.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub candidates: IndexMap<String, Flags>,
     /// Whether the engine's own knobs are added to the search space.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub default_search_space: bool,

@@ -81,6 +81,9 @@ pub struct PipelineRecorded {
     /// Source of the engine, where a capture of the server made the trace.
     #[serde(default)]
     pub source: TargetSource,
+    /// Why a trace that the server did not capture may count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supplied: Option<Supplied>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     pub chosen_pass: u32,

@@ -60,22 +60,30 @@ pub struct AttemptOpened {
     pub edit_rule: Option<String>,
 }
 
+/// The event's `tree` is the tree that is checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChecksStarted {
     pub job_id: String,
-    pub attempt: String,
+    /// None: the outputs of a base tree are recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
 }
 
 /// The event's `tree` is the tree that was checked. Rests on the logs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChecksRan {
     pub job_id: String,
-    pub attempt: String,
+    /// None: the outputs of a base tree were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
     /// Whether every test and the greedy comparison passed.
     pub passed: bool,
     pub tests: Vec<TestRun>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greedy: Option<GreedyAgreement>,
+    /// Greedy outputs of this tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<PathBuf>,
     /// Why the checks could not be carried through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

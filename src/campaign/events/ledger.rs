@@ -78,17 +78,12 @@ pub struct RejectedIdea {
     pub claim: String,
     /// Why it was dropped.
     pub reason: String,
-    /// Rows that speak against it; at least one.
+    /// Rows that speak against it, and the rows of the kernels or causes that
+    /// it would have changed; at least one.
     pub evidence: Vec<Citation>,
-    /// The kernel or cause that it would have changed, as its row is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
     /// The counter edit that it was: not proposed again by `ncu_digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit_rule: Option<String>,
-    /// Whether the evidence shows that the target is at its roof.
-    #[serde(default)]
-    pub roofline: bool,
 }
 
 /// What stands in the way.
@@ -120,13 +115,4 @@ pub struct Blocker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework: Option<String>,
     pub seen: Seen,
-}
-
-/// A slip in an earlier entry, put right; both stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Correction {
-    /// Number of the entry.
-    pub event: u64,
-    pub note: String,
 }

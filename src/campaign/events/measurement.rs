@@ -22,6 +22,17 @@ pub enum BenchmarkLabel {
     Revalidation,
 }
 
+impl BenchmarkLabel {
+    /// The name as rows have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Baseline => "baseline",
+            Self::Revalidation => "revalidation",
+        }
+    }
+}
+
 /// Which source an engine of the target ran from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -37,6 +48,15 @@ pub struct TargetSource {
     /// Why one of them is false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+impl TargetSource {
+    /// The tree, where it is certain that the engine ran from it to the end.
+    pub fn verified_tree(&self) -> Option<&str> {
+        self.tree
+            .as_deref()
+            .filter(|_| self.verified && self.unchanged)
+    }
 }
 
 /// Rests on the job's `spec.json`.
@@ -89,6 +109,8 @@ pub struct FrameworkOutcome {
     pub help: Vec<PathBuf>,
     /// The `--backend` value of a TensorRT-LLM server.
     pub backend: Option<String>,
+    /// Whether the plan gives a command of its own, of which no help is known.
+    pub custom_command: bool,
     /// The command of its best candidate, for a shell.
     pub command: Option<String>,
 }
@@ -106,6 +128,13 @@ pub struct GapChecked {
     pub tree_verified: bool,
     /// The whole answer, without its pairs.
     pub record: GapRecord,
+}
+
+impl GapChecked {
+    /// The tree, where it is certain that the rows measured it.
+    pub fn verified_tree(&self) -> Option<&str> {
+        self.target_tree.as_deref().filter(|_| self.tree_verified)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

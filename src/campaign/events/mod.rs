@@ -23,9 +23,7 @@ pub use attempt::{
     GreedyAgreement, KernelTarget, Measured, TestRun,
 };
 pub use evidence::{CardRef, Citation, CommandSeen, Lines, Provenance, Seen, Table};
-pub use ledger::{
-    Blocker, BlockerCause, Correction, RejectedIdea, RootCause, RootCauseKind, SourceIdea,
-};
+pub use ledger::{Blocker, BlockerCause, RejectedIdea, RootCause, RootCauseKind, SourceIdea};
 pub use measurement::{
     BenchmarkEnded, BenchmarkLabel, BenchmarkStarted, CaptureEnded, CaptureStarted,
     FrameworkOutcome, GapChecked, TargetSource,

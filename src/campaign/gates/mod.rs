@@ -4,14 +4,47 @@
 //! itself just saw ([`World`]): the checkout, the loop's files, and which files
 //! of the log are no longer what they were. `docs/gates.md` has the table.
 
+mod baseline;
+mod code;
+mod evidence;
+mod external;
+mod fairness;
+mod history;
+mod kernel;
+mod one_percent;
+mod optimization;
+mod plateau;
+mod preflight;
+mod running_checkout;
+mod seal;
+mod started;
+mod strict_success;
+#[cfg(test)]
+mod tests;
 mod world;
 
+pub use baseline::baseline;
+pub use code::{Change, ChangedFile, FileKind, code};
+pub use evidence::evidence;
+pub use external::external;
+pub use fairness::fairness;
+pub use history::history;
+pub use kernel::{KernelPlan, kernel};
+pub use one_percent::one_percent;
+pub use optimization::optimization;
+pub use plateau::plateau;
+pub use preflight::preflight;
+pub use running_checkout::running_checkout;
+pub use seal::{seal, seal_for};
+pub use started::{started, unclaimed_change};
+pub use strict_success::strict_success;
 pub use world::{ActiveLoop, World};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::events::Outcome;
+use super::{CampaignError, State};
 
 /// A rule that holds steps back.
 #[derive(
@@ -124,8 +157,47 @@ impl GateState {
     }
 }
 
-/// Every gate as it stands now.
+/// Every gate as it stands now. Gates of an attempt speak of the open one.
 pub fn evaluate(state: &State, world: &World) -> Vec<GateState> {
-    let _ = (state, world);
-    Vec::new()
+    let attempt = state.open_attempt();
+    let cites = match (&attempt, state.root_causes.last()) {
+        (Some(attempt), _) => attempt.opened.body.cites.as_slice(),
+        (None, Some(cause)) => cause.body.rows.as_slice(),
+        (None, None) => &[],
+    };
+    let blockers: Vec<u64> = state.blockers.iter().map(|blocker| blocker.seq).collect();
+    let no_attempt = |gate| GateState::of(gate, vec!["an open attempt".to_owned()], OPEN_ATTEMPT);
+    vec![
+        history(state, world),
+        baseline(state, world),
+        seal(state, world),
+        fairness(state, world),
+        preflight(state, world, None),
+        started(state, world),
+        unclaimed_change(state, world),
+        running_checkout(state, world),
+        one_percent(state, world, cites),
+        evidence(state, world),
+        plateau(state, world),
+        match &world.change {
+            Some(change) if attempt.is_some() => code(change),
+            _ => no_attempt(Gate::Code),
+        },
+        match (attempt, world.checkout.present_tree()) {
+            (Some(attempt), Some(tree)) => optimization(state, world, attempt, tree, None),
+            _ => no_attempt(Gate::Optimization),
+        },
+        strict_success(state, world, None),
+        external(state, world, Outcome::External, &blockers),
+    ]
+}
+
+const OPEN_ATTEMPT: &str = "update_ledger {\"kind\": \"attempt\", \"state\": \"open\", ...}";
+
+/// Fails with the first gate that is closed.
+pub fn require(gates: impl IntoIterator<Item = GateState>) -> Result<(), CampaignError> {
+    match gates.into_iter().find(|gate| !gate.open) {
+        Some(closed) => Err(closed.into()),
+        None => Ok(()),
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::code::Change;
 use crate::campaign::checkout::Checkout;
 use crate::campaign::log::FileHash;
 
@@ -13,6 +14,8 @@ pub struct World {
     pub checkout: Checkout,
     /// Loops under the checkout's `.humanize/rlcr/` whose `state.md` is there.
     pub active_loops: Vec<ActiveLoop>,
+    /// What the open attempt has changed so far.
+    pub change: Option<Change>,
     /// Files of the log that are not what they were, and how they differ.
     pub changed: BTreeMap<PathBuf, String>,
 }

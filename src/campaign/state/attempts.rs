@@ -82,9 +82,16 @@ impl State {
 
     /// The newest checks of an attempt at a tree.
     pub fn checks_of(&self, attempt: &str, tree: &str) -> Option<&Recorded<ChecksRan>> {
+        self.checks.iter().rev().find(|checks| {
+            checks.body.attempt.as_deref() == Some(attempt) && checks.tree.as_deref() == Some(tree)
+        })
+    }
+
+    /// The newest greedy outputs of a tree.
+    pub fn outputs_of(&self, tree: &str) -> Option<&Recorded<ChecksRan>> {
         self.checks
             .iter()
             .rev()
-            .find(|checks| checks.body.attempt == attempt && checks.tree.as_deref() == Some(tree))
+            .find(|checks| checks.tree.as_deref() == Some(tree) && checks.body.outputs.is_some())
     }
 }

@@ -4,6 +4,7 @@
 //! what gates, ledgers and `status` ask. Nothing here looks at the disk.
 
 mod attempts;
+mod citations;
 mod jobs;
 mod recorded;
 mod rounds;
@@ -11,6 +12,8 @@ mod rounds;
 mod tests;
 
 pub use attempts::{Attempt, AttemptState};
+pub use citations::Cited;
+pub(crate) use citations::snake;
 pub use jobs::{Job, JobKind};
 pub use recorded::Recorded;
 pub use rounds::Phase;

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scope::campaign_of;
-use crate::campaign::{self, CampaignError, CampaignStatus, OpenRequest};
-use crate::fault::Fault;
+use crate::campaign::events::Outcome;
+use crate::campaign::{self, CampaignError, CampaignStatus, FinishRequest, OpenRequest};
+use crate::fault::{Fault, FaultCode};
 use crate::mcp::{Hints, Tool, ToolContext};
 
 pub struct Campaign;
@@ -20,6 +21,9 @@ pub enum Action {
     Open,
     /// Read where it stands, what is missing, and the next call.
     Status,
+    /// End it with an `outcome`, as far as the evidence allows, and write the
+    /// final report.
+    Finish,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -31,6 +35,15 @@ pub struct Arguments {
     /// Id or root of a campaign; default: the one open campaign of the workspace.
     #[serde(default)]
     pub campaign: Option<String>,
+    /// With `finish`: how it ends.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// With `finish`: why, in a few sentences.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// With `finish`: numbers of events that show it; `external` needs its blocker.
+    #[serde(default)]
+    pub evidence: Vec<u64>,
     #[serde(flatten)]
     pub open: OpenRequest,
 }
@@ -78,6 +91,28 @@ fn run(
             let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
             let campaign = found.ok_or(CampaignError::None)?;
             Ok(campaign::status(&campaign)?)
+        }
+        Action::Finish => {
+            let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
+            let campaign = found.ok_or(CampaignError::None)?;
+            let Some(outcome) = arguments.outcome else {
+                return Err(Fault::new(
+                    FaultCode::InvalidArgument,
+                    "finish needs an outcome",
+                    r#"{"action": "finish", "outcome": "success, tied, external, at_limit or abandoned", "reason": "..."}"#,
+                ));
+            };
+            let finished = campaign::finish(
+                &campaign,
+                &FinishRequest {
+                    outcome,
+                    reason: arguments.reason.unwrap_or_default(),
+                    evidence: arguments.evidence,
+                },
+            )?;
+            let mut status = campaign::status(&campaign)?;
+            status.finished = Some(finished);
+            Ok(status)
         }
     }
 }

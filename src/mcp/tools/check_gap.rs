@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::{Detail, campaign_of};
-use crate::campaign::events::{BenchmarkLabel, GapChecked};
-use crate::campaign::{self, NewEvent};
+use super::scope::campaign_of;
+use crate::campaign;
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::gap::{self, GapRecord, GapRequest};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -27,18 +27,15 @@ pub struct Arguments {
     /// The framework whose gap is wanted; default: the campaign's target.
     #[serde(default)]
     pub target: Option<String>,
-    /// A metric of the rows.
-    #[serde(default = "default_metric")]
-    pub metric: String,
+    /// A metric of the rows; default: request_throughput, in a revalidation the
+    /// sealed one.
+    #[serde(default)]
+    pub metric: Option<String>,
     /// Absolute project folder; default: the one that the host named.
     #[serde(default)]
     pub workspace: Option<PathBuf>,
     #[serde(default)]
     pub detail: Detail,
-}
-
-fn default_metric() -> String {
-    "request_throughput".to_owned()
 }
 
 impl Tool for CheckGap {
@@ -69,7 +66,7 @@ fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, F
     let mut record = match &arguments.rows {
         Some(rows) => {
             let target = arguments.target.as_deref().unwrap_or("sglang");
-            compare(rows, target, &arguments.metric)?
+            compare(rows, target, arguments.metric.as_deref())?
         }
         None => in_campaign(arguments, project_dir)?,
     };
@@ -96,31 +93,22 @@ fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapR
             CheckGap::EXAMPLE,
         ));
     };
-    let state = campaign.state()?;
-    let target = arguments.target.as_deref().unwrap_or(state.target());
-    let rows = campaign.rows_path();
-    let record = compare(&rows, target, &arguments.metric)?;
-    let mut brief = record.clone();
-    for scenario in &mut brief.scenarios {
-        scenario.pairs.clear();
-    }
-    let body = GapChecked {
-        job_id: None,
-        label: BenchmarkLabel::Smoke,
-        target_tree: None,
-        tree_verified: false,
-        record: brief,
-    };
-    campaign::note(&campaign, NewEvent::of(&body).on_growing(rows))?;
+    let state = campaign::settle(&campaign)?;
+    let target = arguments.target.as_deref();
+    let question = campaign::gap_question(&state, target, arguments.metric.as_deref());
+    let rows = gap::read_rows(&campaign.rows_path())?;
+    let record = gap::check(&question.request, &rows)?;
+    campaign::record_gap(&campaign, &state, &question, &record)?;
+    campaign::render(&campaign, &campaign.state()?)?;
     Ok(record)
 }
 
-fn compare(rows: &Path, target: &str, metric: &str) -> Result<GapRecord, Fault> {
+fn compare(rows: &Path, target: &str, metric: Option<&str>) -> Result<GapRecord, Fault> {
     let rows = gap::read_rows(rows)?;
-    let request = GapRequest {
-        metric: metric.to_owned(),
-        ..GapRequest::new(target)
-    };
+    let mut request = GapRequest::new(target);
+    if let Some(metric) = metric {
+        metric.clone_into(&mut request.metric);
+    }
     let mut record = gap::check(&request, &rows)?;
     gap::explain_gaps(&mut record, &rows);
     Ok(record)

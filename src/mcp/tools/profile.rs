@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::follow::{check_wait, follow};
 use super::scope::campaign_of;
-use crate::campaign::{self, Campaign};
+use crate::campaign::{self, Campaign, ProfileFacts};
 use crate::capture::{self, CaptureRequest, CaptureStatus, Place};
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobFolder};
+use crate::job::{self, JobFolder, JobState};
 use crate::mcp::{Hints, Tool, ToolContext};
-use crate::triage::{self, Detail, TriageRecord, TriageRequest};
+use crate::triage::{self, TriageRecord, TriageRequest};
 
 pub struct Profile;
 
@@ -112,6 +113,7 @@ impl Tool for Profile {
         follow(&job, wait, "recordings", &context).await?;
         context
             .blocking(move || {
+                keep(&job)?;
                 let record = capture::record(&job, full)?;
                 Ok(ProfileRecord {
                     job: Some(record.job),
@@ -151,6 +153,29 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
     }
 }
 
+/// Records the end of a campaign's capture and what its traces say.
+fn keep(job: &JobFolder) -> Result<(), Fault> {
+    let Some(campaign) = campaign::of_job(&job.dir) else {
+        return Ok(());
+    };
+    campaign::settle(&campaign)?;
+    if job.status()?.state != JobState::Done {
+        return Ok(());
+    }
+    let full = capture::record(job, true)?;
+    let report = full.analysis.report_path.clone().unwrap_or_default();
+    campaign::record_profile(
+        &campaign,
+        ProfileFacts {
+            input: &report,
+            capture_job: Some(&job.id),
+            analysis: &full.analysis,
+            report_path: &report,
+        },
+    )?;
+    Ok(())
+}
+
 fn start(
     request: &CaptureRequest,
     arguments: &Arguments,
@@ -166,11 +191,20 @@ fn start(
             .zip(round)
             .map(|(campaign, round)| (campaign.root.as_path(), round)),
     };
-    Ok(capture::start(request, place)?.job)
+    let submission = capture::start(request, place)?;
+    if let Some(campaign) = &found {
+        campaign::record_capture(
+            campaign,
+            &submission.job,
+            &request.framework,
+            request.scenario.as_deref(),
+        )?;
+    }
+    Ok(submission.job)
 }
 
 fn round_of(campaign: &Campaign) -> Result<u32, Fault> {
-    Ok(campaign::status(campaign)?.round)
+    Ok(campaign.state()?.round())
 }
 
 fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRecord, Fault> {
@@ -186,15 +220,27 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
         rank: arguments.rank,
         detail: Detail::Full,
     })?;
-    let folder = match found {
+    let folder = match &found {
         Some(campaign) => campaign
             .root
             .join("profiles")
-            .join(round_of(&campaign)?.to_string())
+            .join(round_of(campaign)?.to_string())
             .join(full.framework.as_deref().unwrap_or("unknown")),
         None => campaign::workspace(workspace, project_dir)?.join("out/profiles"),
     };
     let report = triage::write_report(&folder.join(name_of(&input)), &full)?;
+    if let Some(campaign) = &found {
+        campaign::settle(campaign)?;
+        campaign::record_profile(
+            campaign,
+            ProfileFacts {
+                input: &input,
+                capture_job: None,
+                analysis: &full,
+                report_path: &report.markdown,
+            },
+        )?;
+    }
     let mut record = match arguments.detail {
         Detail::Summary => full.summary(),
         Detail::Full => full,
