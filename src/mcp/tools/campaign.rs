@@ -10,6 +10,7 @@ use crate::campaign::events::Outcome;
 use crate::campaign::{self, CampaignError, CampaignStatus, FinishRequest, OpenRequest};
 use crate::fault::{Fault, FaultCode};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::report;
 
 pub struct Campaign;
 
@@ -102,7 +103,7 @@ fn run(
                     r#"{"action": "finish", "outcome": "success, tied, external, at_limit or abandoned", "reason": "..."}"#,
                 ));
             };
-            let finished = campaign::finish(
+            let mut finished = campaign::finish(
                 &campaign,
                 &FinishRequest {
                     outcome,
@@ -110,6 +111,12 @@ fn run(
                     evidence: arguments.evidence,
                 },
             )?;
+            // A page that cannot be drawn does not undo the end.
+            if let Err(error) = report::of_campaign(&campaign, None) {
+                finished
+                    .warnings
+                    .push(format!("no final_report.html: {error}"));
+            }
             let mut status = campaign::status(&campaign)?;
             status.finished = Some(finished);
             Ok(status)

@@ -97,7 +97,8 @@ fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapR
     let target = arguments.target.as_deref();
     let question = campaign::gap_question(&state, target, arguments.metric.as_deref());
     let rows = gap::read_rows(&campaign.rows_path())?;
-    let record = gap::check(&question.request, &rows)?;
+    let mut record = gap::check(&question.request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
     campaign::record_gap(&campaign, &state, &question, &record)?;
     campaign::render(&campaign, &campaign.state()?)?;
     Ok(record)
