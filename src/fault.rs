@@ -44,6 +44,10 @@ pub enum FaultCode {
     JobTampered,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// The host's project folder is not the checkout that the loop works on.
+    ProjectMismatch,
+    /// A loop runtime was not set up, or not as it must be.
+    LoopSetupFailed,
     /// No engine answers at an address.
     EngineUnreachable,
     /// The engine ended, or failed its requests, while it was needed.

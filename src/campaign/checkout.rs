@@ -76,7 +76,7 @@ impl Head {
         let git = Git::at(path);
         let top = PathBuf::from(git.line(&["rev-parse", "--show-toplevel"])?);
         let heads = git
-            .line(&["rev-parse", "--verify", "HEAD", "HEAD^{tree}"])
+            .line(&["rev-parse", "HEAD", "HEAD^{tree}"])
             .map_err(|error| format!("it has no commit: {error}"))?;
         let (commit, tree) = heads
             .split_once('\n')

@@ -11,6 +11,7 @@ mod finish;
 pub mod gates;
 mod improvement;
 mod infer;
+mod infer_plan;
 mod jobs;
 mod ledger;
 mod locate;
@@ -29,6 +30,7 @@ mod status;
 pub use error::CampaignError;
 pub use events::EventKind;
 pub use finish::{FinishRecord, FinishRequest, finish};
+pub use infer_plan::from_plan;
 pub use jobs::{
     may_benchmark, of_job, record_benchmark, record_capture, revalidation_plan, settle,
     workload_sha256,

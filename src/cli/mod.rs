@@ -11,9 +11,12 @@ mod call;
 mod capture;
 mod completions;
 mod demo;
+mod demo_loop;
 mod gap;
+mod gate;
 mod guard;
 mod history;
+mod import;
 mod ncu;
 pub mod output;
 mod patience;
@@ -63,6 +66,7 @@ pub enum Command {
     Watch(watch::WatchArgs),
     Report(report::ReportArgs),
     Gap(gap::GapArgs),
+    Import(import::ImportArgs),
     Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
@@ -70,6 +74,7 @@ pub enum Command {
     Pipeline(pipeline::PipelineArgs),
     Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
+    Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     Completions(completions::CompletionsArgs),
@@ -114,6 +119,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Watch(args) => watch::run(args, output),
         Command::Report(args) => report::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Import(args) => import::run(args, output),
         Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
@@ -121,6 +127,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Pipeline(args) => pipeline::run(args, output),
         Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Completions(args) => completions::run(args, output),

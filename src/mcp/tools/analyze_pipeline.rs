@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::{campaign_of, folder_of};
+use super::scope::{Noted, campaign_of, folder_of};
 use crate::campaign;
 use crate::detail::Detail;
 use crate::fault::Fault;
@@ -41,9 +41,12 @@ impl Tool for AnalyzePipeline {
         idempotent: true,
     };
     type Arguments = Arguments;
-    type Record = PipelineRecord;
+    type Record = Noted<PipelineRecord>;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<PipelineRecord, Fault> {
+    async fn call(
+        arguments: Arguments,
+        context: ToolContext,
+    ) -> Result<Noted<PipelineRecord>, Fault> {
         let project_dir = context.project_dir.clone();
         context
             .blocking(move || run(arguments, project_dir.as_deref()))
@@ -51,7 +54,7 @@ impl Tool for AnalyzePipeline {
     }
 }
 
-fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<PipelineRecord, Fault> {
+fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<Noted<PipelineRecord>, Fault> {
     let workspace = arguments.workspace.as_deref();
     let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
     let folder = folder_of(found.as_ref(), workspace, project_dir)?;
@@ -59,7 +62,7 @@ fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<PipelineRecor
     let detail = request.detail;
     let Some(campaign) = found else {
         request.report = Some(folder.join("analysis/layer-pipeline.md"));
-        return Ok(pipeline::analyze(&request)?);
+        return Ok(Noted::alone(pipeline::analyze(&request)?));
     };
     let number = campaign::settle(&campaign)?.pipelines.len() + 1;
     let report = folder.join(format!("analysis/pipelines/{number}/layer-pipeline.md"));
@@ -67,10 +70,13 @@ fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<PipelineRecor
     // The log keeps every hot kernel, whatever the caller wants to see.
     request.detail = Detail::Full;
     let mut record = pipeline::analyze(&request)?;
-    campaign::record_pipeline(&campaign, &record, &report)?;
+    let noted = campaign::record_pipeline(&campaign, &record, &report)?;
     campaign::render(&campaign, &campaign.state()?)?;
     if detail == Detail::Summary {
         pipeline::shorten(&mut record, &request);
     }
-    Ok(record)
+    Ok(Noted {
+        record,
+        event: Some(noted.event.seq),
+    })
 }

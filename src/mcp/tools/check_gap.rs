@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::campaign_of;
+use super::scope::{Noted, campaign_of};
 use crate::campaign;
 use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
@@ -52,9 +52,9 @@ impl Tool for CheckGap {
         idempotent: false,
     };
     type Arguments = Arguments;
-    type Record = GapRecord;
+    type Record = Noted<GapRecord>;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<GapRecord, Fault> {
+    async fn call(arguments: Arguments, context: ToolContext) -> Result<Noted<GapRecord>, Fault> {
         let project_dir = context.project_dir.clone();
         context
             .blocking(move || run(&arguments, project_dir.as_deref()))
@@ -62,25 +62,28 @@ impl Tool for CheckGap {
     }
 }
 
-fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, Fault> {
-    let mut record = match &arguments.rows {
+fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Noted<GapRecord>, Fault> {
+    let mut noted = match &arguments.rows {
         Some(rows) => {
             let target = arguments.target.as_deref().unwrap_or("sglang");
-            compare(rows, target, arguments.metric.as_deref())?
+            Noted::alone(compare(rows, target, arguments.metric.as_deref())?)
         }
         None => in_campaign(arguments, project_dir)?,
     };
     if arguments.detail == Detail::Summary {
-        for scenario in &mut record.scenarios {
+        for scenario in &mut noted.record.scenarios {
             scenario.pairs.clear();
             // The attribution itself stays; what it rests on is for `full`.
             scenario.explanation = None;
         }
     }
-    Ok(record)
+    Ok(noted)
 }
 
-fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, Fault> {
+fn in_campaign(
+    arguments: &Arguments,
+    project_dir: Option<&Path>,
+) -> Result<Noted<GapRecord>, Fault> {
     let found = campaign_of(
         arguments.workspace.as_deref(),
         project_dir,
@@ -99,9 +102,12 @@ fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapR
     let rows = gap::read_rows(&campaign.rows_path())?;
     let mut record = gap::check(&question.request, &rows)?;
     gap::explain_gaps(&mut record, &rows);
-    campaign::record_gap(&campaign, &state, &question, &record)?;
+    let noted = campaign::record_gap(&campaign, &state, &question, &record)?;
     campaign::render(&campaign, &campaign.state()?)?;
-    Ok(record)
+    Ok(Noted {
+        record,
+        event: Some(noted.event.seq),
+    })
 }
 
 fn compare(rows: &Path, target: &str, metric: Option<&str>) -> Result<GapRecord, Fault> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::campaign_of;
+use super::scope::{Noted, campaign_of};
 use crate::campaign;
 use crate::fault::Fault;
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -41,9 +41,12 @@ impl Tool for NcuDigest {
         idempotent: false,
     };
     type Arguments = Arguments;
-    type Record = DigestRecord;
+    type Record = Noted<DigestRecord>;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<DigestRecord, Fault> {
+    async fn call(
+        arguments: Arguments,
+        context: ToolContext,
+    ) -> Result<Noted<DigestRecord>, Fault> {
         let project_dir = context.project_dir.clone();
         context
             .blocking(move || run(arguments, project_dir.as_deref()))
@@ -51,7 +54,7 @@ impl Tool for NcuDigest {
     }
 }
 
-fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<DigestRecord, Fault> {
+fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<Noted<DigestRecord>, Fault> {
     let campaign = match &arguments.campaign {
         Some(name) => campaign_of(arguments.workspace.as_deref(), project_dir, Some(name))?,
         // A digest needs no workspace; one that cannot be found is no failure.
@@ -63,12 +66,14 @@ fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<DigestRecord,
             .tried
             .extend(campaign::tried_edits(&campaign.state()?));
     }
-    let mut record = ncu::digest(&request)?;
+    let mut noted = Noted::alone(ncu::digest(&request)?);
     if let Some(campaign) = campaign {
         let folder = ncu::next_version(&campaign.root.join("kernel/ncu-digests"));
-        ncu::write(&mut record, &folder)?;
+        ncu::write(&mut noted.record, &folder)?;
         let candidate = request.candidate.as_deref();
-        campaign::record_digest(&campaign, &request.baseline, candidate, &record)?;
+        let appended =
+            campaign::record_digest(&campaign, &request.baseline, candidate, &noted.record)?;
+        noted.event = Some(appended.event.seq);
     }
-    Ok(record)
+    Ok(noted)
 }

@@ -70,6 +70,10 @@ pub struct ProfileRecord {
     pub job: Option<CaptureStatus>,
     #[serde(flatten)]
     pub analysis: TriageRecord,
+    /// Number of the campaign's event, for citations; absent outside a campaign
+    /// and while a capture goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
 }
 
 fn default_min_share() -> f64 {
@@ -113,11 +117,12 @@ impl Tool for Profile {
         follow(&job, wait, "recordings", &context).await?;
         context
             .blocking(move || {
-                keep(&job)?;
+                let event = keep(&job)?;
                 let record = capture::record(&job, full)?;
                 Ok(ProfileRecord {
                     job: Some(record.job),
                     analysis: record.analysis,
+                    event,
                 })
             })
             .await
@@ -154,13 +159,13 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
 }
 
 /// Records the end of a campaign's capture and what its traces say.
-fn keep(job: &JobFolder) -> Result<(), Fault> {
+fn keep(job: &JobFolder) -> Result<Option<u64>, Fault> {
     let Some(campaign) = campaign::of_job(&job.dir) else {
-        return Ok(());
+        return Ok(None);
     };
     campaign::settle(&campaign)?;
     if job.status()?.state != JobState::Done {
-        return Ok(());
+        return Ok(None);
     }
     let full = capture::record(job, true)?;
     let report = full.analysis.report_path.clone().unwrap_or_default();
@@ -173,7 +178,10 @@ fn keep(job: &JobFolder) -> Result<(), Fault> {
             report_path: &report,
         },
     )?;
-    Ok(())
+    let state = campaign.state()?;
+    let mut profiles = state.profiles.iter().rev();
+    let noted = profiles.find(|profile| profile.body.capture_job.as_deref() == Some(&job.id));
+    Ok(noted.map(|profile| profile.seq))
 }
 
 fn start(
@@ -229,9 +237,10 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
         None => campaign::workspace(workspace, project_dir)?.join("out/profiles"),
     };
     let report = triage::write_report(&folder.join(name_of(&input)), &full)?;
+    let mut event = None;
     if let Some(campaign) = &found {
         campaign::settle(campaign)?;
-        campaign::record_profile(
+        let noted = campaign::record_profile(
             campaign,
             ProfileFacts {
                 input: &input,
@@ -240,6 +249,7 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
                 report_path: &report.markdown,
             },
         )?;
+        event = noted.map(|appended| appended.event.seq);
     }
     let mut record = match arguments.detail {
         Detail::Summary => full.summary(),
@@ -249,6 +259,7 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
     Ok(ProfileRecord {
         job: None,
         analysis: record,
+        event,
     })
 }
 

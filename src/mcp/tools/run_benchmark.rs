@@ -64,7 +64,7 @@ fn default_wait() -> u32 {
     50
 }
 
-fn plan_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn plan_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "description": "Absolute path of a plan file (YAML or JSON), or the plan itself as an object.",
         "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}],

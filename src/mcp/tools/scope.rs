@@ -2,8 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::campaign::{self, Campaign, Found};
 use crate::fault::Fault;
+
+/// A domain's record, and where a campaign's log keeps it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Noted<T> {
+    #[serde(flatten)]
+    pub record: T,
+    /// Number of the campaign's event, for citations; absent outside a campaign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+}
+
+impl<T> Noted<T> {
+    /// Of a call that stands alone.
+    pub fn alone(record: T) -> Self {
+        Self {
+            record,
+            event: None,
+        }
+    }
+}
 
 /// The campaign that a call is about: the one named, else the one of the
 /// workspace; none where there is none.

@@ -14,6 +14,7 @@ use crate::campaign::{self, CampaignError, LedgerEntry, LedgerKind, LedgerRecord
 use crate::fault::Fault;
 use crate::job;
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::rlcr;
 
 pub struct UpdateLedger;
 
@@ -141,6 +142,14 @@ fn run(
     let workspace = arguments.workspace.as_deref();
     let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
     let campaign = found.ok_or(CampaignError::None)?;
-    let record = campaign::update_ledger(&campaign, entry)?;
+    let is_round_end = matches!(entry, LedgerEntry::RoundEnd(_));
+    // Gates speak of the round that goes on, so the review comes first.
+    let review = is_round_end.then(|| rlcr::review(&campaign)).transpose()?;
+    let mut record = campaign::update_ledger(&campaign, entry)?;
+    if let Some(review) = review {
+        let prompt = rlcr::advance(&campaign, &review)?;
+        record.warnings.extend(review.open());
+        record.paths.extend(prompt);
+    }
     Ok((campaign, record))
 }
