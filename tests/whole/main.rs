@@ -3,6 +3,7 @@
 mod benchmark;
 mod campaign;
 mod capture;
+mod command_line;
 mod engines;
 mod faults;
 mod import;
@@ -10,5 +11,6 @@ mod launch;
 mod mcp;
 mod plans;
 mod real_engine;
+mod report;
 mod running;
 mod support;
