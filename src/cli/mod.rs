@@ -9,6 +9,7 @@
 mod bench;
 mod call;
 mod demo;
+mod describe;
 mod gap;
 mod guard;
 mod history;
@@ -55,6 +56,8 @@ pub enum Command {
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
+    Describe(describe::DescribeArgs),
+    #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
@@ -100,6 +103,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Serve(args) => serve::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
+        Command::Describe(args) => describe::run(args),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
     }
