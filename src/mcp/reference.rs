@@ -67,7 +67,10 @@ fn error_section(text: &mut String) -> std::fmt::Result {
     let codes = fault.get("$defs").and_then(|defs| defs.get("FaultCode"));
     let branches = codes.and_then(|codes| codes.get("oneOf"));
     for code in branches.and_then(Value::as_array).into_iter().flatten() {
-        let name = code.get("const").and_then(Value::as_str).unwrap_or_default();
+        let name = code
+            .get("const")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         writeln!(text, "| `{name}` | {} |", cell(code))?;
     }
     text.push_str(
@@ -100,15 +103,34 @@ fn rows(
         let needed = required.is_some_and(|names| names.iter().any(|known| known == name));
         let optional = if needed { "" } else { ", optional" };
         let mut meaning = cell(field);
+        meaning.push_str(&names(resolve(field, root)));
         if let Some(default) = field.get("default").filter(|value| is_scalar(value)) {
             let _ = write!(meaning, " Default: `{default}`.");
         }
-        writeln!(text, "| `{path}` | {}{optional} | {} |", kind.name, meaning.trim())?;
+        writeln!(
+            text,
+            "| `{path}` | {}{optional} | {} |",
+            kind.name,
+            meaning.trim()
+        )?;
         if let Some(inner) = kind.fields.filter(|_| depth < DEPTH) {
             rows(text, inner, root, &format!("{path}."), depth + 1)?;
         }
     }
     Ok(())
+}
+
+/// What each name of an enumeration means, where its variants say so.
+fn names(schema: &Value) -> String {
+    let branches = alternatives(schema).unwrap_or_default();
+    branches
+        .iter()
+        .filter_map(|branch| {
+            let name = branch.get("const")?.as_str()?;
+            let text = cell(branch);
+            (!text.is_empty()).then(|| format!(" `{name}`: {text}"))
+        })
+        .collect()
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -138,7 +160,10 @@ impl<'a> Kind<'a> {
                 fields: inner.fields,
             });
         }
-        if let Some(values) = schema.get("additionalProperties").filter(|of| of.is_object()) {
+        if let Some(values) = schema
+            .get("additionalProperties")
+            .filter(|of| of.is_object())
+        {
             let inner = Self::of(values, root);
             return Self {
                 name: format!("map of {}", inner.name),
@@ -149,7 +174,9 @@ impl<'a> Kind<'a> {
         if let Some(names) = enumerated(schema) {
             return Self::plain(&names);
         }
-        let fields = schema.as_object().filter(|map| map.contains_key("properties"));
+        let fields = schema
+            .as_object()
+            .filter(|map| map.contains_key("properties"));
         Self {
             fields,
             ..Self::plain(&name)
@@ -164,7 +191,10 @@ impl<'a> Kind<'a> {
             .collect();
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
         let name = names.join(" or ");
-        let suffix = kinds.iter().map(|kind| kind.suffix).find(|suffix| !suffix.is_empty());
+        let suffix = kinds
+            .iter()
+            .map(|kind| kind.suffix)
+            .find(|suffix| !suffix.is_empty());
         Self {
             name,
             suffix: suffix.unwrap_or_default(),
@@ -213,8 +243,14 @@ fn enumerated(schema: &Value) -> Option<String> {
 }
 
 fn cell(schema: &Value) -> String {
-    let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    let text = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
 }
 
 #[cfg(test)]
@@ -226,7 +262,7 @@ mod tests {
         let root = json!({
             "properties": {
                 "rows": {"type": "array", "items": {"$ref": "#/$defs/Row"}, "description": "All\n of them."},
-                "state": {"oneOf": [{"const": "done"}, {"enum": ["failed", "lost"]}], "default": "done"},
+                "state": {"oneOf": [{"const": "done", "description": "All went well."}, {"enum": ["failed", "lost"]}], "default": "done"},
             },
             "required": ["rows"],
             "$defs": {"Row": {"type": "object", "properties": {"n": {"type": ["integer", "null"]}}}},
@@ -238,7 +274,7 @@ mod tests {
             "| field | type | meaning |\n| --- | --- | --- |\n\
              | `rows[]` | list of object | All of them. |\n\
              | `rows[].n` | integer, optional |  |\n\
-             | `state` | `done` or `failed` or `lost`, optional | Default: `\"done\"`. |\n"
+             | `state` | `done` or `failed` or `lost`, optional | `done`: All went well. Default: `\"done\"`. |\n"
         );
     }
 }

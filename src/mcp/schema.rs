@@ -234,7 +234,10 @@ mod tests {
     fn arguments_are_left_out_rather_than_null() {
         let listed = Value::Object(arguments::<Record>());
         let properties = &listed["properties"];
-        assert_eq!(properties["eta_s"], json!({"description": "Seconds left.", "type": "number"}));
+        assert_eq!(
+            properties["eta_s"],
+            json!({"description": "Seconds left.", "type": "number"})
+        );
         assert_eq!(properties["state"], json!({"$ref": "#/$defs/State"}));
         assert!(!listed.to_string().contains("null"), "{listed}");
     }

@@ -6,5 +6,6 @@ mod faults;
 mod launch;
 mod mcp;
 mod plans;
+mod plugin;
 mod real_engine;
 mod support;
