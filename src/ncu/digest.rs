@@ -66,7 +66,7 @@ const BRIEF: Sizes = Sizes {
     metrics: Shown::Throughput,
 };
 /// Kernels in a short digest.
-const BRIEF_KERNELS: usize = 6;
+const BRIEF_KERNELS: usize = 4;
 
 /// Digests one report, or compares two, and names exactly one next edit.
 ///
