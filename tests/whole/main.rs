@@ -9,4 +9,5 @@ mod mcp;
 mod plans;
 mod plugin;
 mod real_engine;
+mod running;
 mod support;
