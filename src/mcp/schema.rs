@@ -88,7 +88,8 @@ fn is_null(schema: &Value) -> bool {
 }
 
 /// The fields of a record's schema with their types and texts; what is inside
-/// an object stays unsaid.
+/// an object stays unsaid. No field is required: clients hold an error's object
+/// against the same schema.
 pub fn outline(full: &Map<String, Value>) -> Map<String, Value> {
     let fields = full.get("properties").and_then(Value::as_object);
     let properties: Map<String, Value> = fields
@@ -105,9 +106,6 @@ pub fn outline(full: &Map<String, Value>) -> Map<String, Value> {
     let mut outline = Map::new();
     outline.insert("type".to_owned(), json!("object"));
     outline.insert("properties".to_owned(), Value::Object(properties));
-    if let Some(required) = full.get("required") {
-        outline.insert("required".to_owned(), required.clone());
-    }
     outline
 }
 
@@ -225,7 +223,6 @@ mod tests {
                 "eta_s": {"anyOf": [{"type": "number"}, {"type": "null"}], "description": "Seconds left."},
                 "pair": {"type": "array", "items": {"type": "integer"}},
             },
-            "required": ["rows", "pair"],
         });
         assert_eq!(sorted(Value::Object(outline(&full))), sorted(expected));
     }
