@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::failure::RunFailure;
+use super::failure::{RunFailure, UNDER_LOAD};
 use super::load::{Arrivals, Live, LoadOutcome, LoadRun, Sampling, write_samples};
 use super::metrics::{Metrics, SloLimits, summarize};
 use super::plan::{LoadPoint, Plan, Scenario};
@@ -192,7 +192,7 @@ async fn under_watch(
         tokio::select! {
             outcome = &mut driven => return outcome,
             ended = server.ended() => {
-                break RunFailure::died(&ended, "under load", &server.log);
+                break RunFailure::died(&ended, UNDER_LOAD, &server.log);
             }
             () = &mut deadline => break RunFailure::of(
                 RowStatus::Timeout,
@@ -239,7 +239,7 @@ impl Measured {
         if failed.clone().count() > 0 {
             // Broken connections are seen before the process is gone.
             if let Ok(ended) = tokio::time::timeout(LAST_BREATH, server.ended()).await {
-                return Err(RunFailure::died(&ended, "under load", &server.log));
+                return Err(RunFailure::died(&ended, UNDER_LOAD, &server.log));
             }
             if let Some(failure) = RunFailure::out_of_memory(&server.log) {
                 return Err(failure);

@@ -1,5 +1,6 @@
 //! The digest: reports in, one record with exactly one next edit out.
 
+use crate::detail::Detail;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use super::group::{Group, groups, spread_pct};
 use super::hotspots::Finder;
 use super::read::read_with;
 use super::record::{
-    Detail, DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, MetricMove, Occupancy,
+    DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, MetricMove, Occupancy,
     RuleSummary, Stall, TriedEdit, Verdict,
 };
 use super::report::{Launch, MessageKind, Report, SpeedupScope};

@@ -3,6 +3,7 @@
 import json
 
 from fake_model import FakeModel
+from loop_stage import LoopStage
 from world import TOOLS, HostCase, small_plan
 
 SKILLS = {"sota-loop:sglang-sota-humanize-loop", "sota-loop:vllm-sota-humanize-loop"}
@@ -69,6 +70,33 @@ class ClaudeCode(HostCase):
         listed = json.dumps(model.requests[0])
         for skill in SKILLS:
             self.assertEqual(listed.count(f"- {skill}:"), 1, skill)
+
+    def test_the_stop_hook_holds_a_conversation_in_its_loop(self):
+        tree = self.plugin()
+        stage = LoopStage(self.project, self.binary)
+
+        def call(tool, arguments):
+            done = self.run_client(
+                [self.binary, "call", tool, json.dumps(arguments)], cwd=self.project, timeout=300,
+                SOTA_LOOP_STATE_DIR=str(self.folder / "state"), CLAUDE_PROJECT_DIR=str(self.project),
+            )
+            return json.loads(done.stdout)
+
+        started = stage.enter_loop(call)
+        model = FakeModel([
+            lambda _: ("campaign", {"action": "status"}),
+            lambda _: None,
+            lambda _: ("campaign", {"action": "pause", "reason": "the user goes home"}),
+            lambda _: None,
+        ])
+        self.addCleanup(model.close)
+        self.converse(tree, model)
+        reasons = [text for text in model.said_to_model() if started["campaign"] in text]
+        self.assertEqual(len({text for text in reasons}), 1, model.said_to_model())
+        self.assertEqual(model.turns, [], "the conversation ended before the pause")
+        status, paused = model.results()
+        self.assertEqual(status["campaign"], started["campaign"])
+        self.assertEqual(paused["phase"], "paused")
 
     def converse(self, tree, model):
         tools = ",".join(f"mcp__plugin_sota-loop_sota-loop__{name}" for name in sorted(TOOLS))

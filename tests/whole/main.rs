@@ -2,8 +2,11 @@
 
 mod benchmark;
 mod budget;
+mod campaign;
 mod capture;
+mod engines;
 mod faults;
+mod import;
 mod launch;
 mod mcp;
 mod plans;
