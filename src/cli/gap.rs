@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::CellAlignment;
+use comfy_table::Cell;
 
-use super::output::{self, Output};
+use super::output::{self, Mood, Output};
 use super::why;
 use crate::bench::timeline::{Timeline, read_any};
 use crate::fault::Fault;
-use crate::gap::{self, GapRecord, GapRequest, ScenarioGap};
+use crate::gap::{self, GapRecord, GapRequest, ScenarioGap, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -111,13 +111,17 @@ pub(super) fn human(record: &GapRecord) -> String {
         "95% interval",
         "verdict",
     ]);
-    for index in [3, 4, 5] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    output::right(&mut table, &[3, 4, 5]);
     for scenario in &record.scenarios {
-        table.add_row(line(scenario));
+        let mood = match scenario.verdict {
+            Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Behind => Mood::Bad,
+            Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
+        };
+        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
+        let mut cells = line(scenario).map(Cell::new).to_vec();
+        cells.push(output::cell(verdict, mood));
+        table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
     if let Some(gap) = record.geomean_gap_pct {
@@ -137,7 +141,7 @@ pub(super) fn human(record: &GapRecord) -> String {
     text
 }
 
-fn line(scenario: &ScenarioGap) -> [String; 7] {
+fn line(scenario: &ScenarioGap) -> [String; 6] {
     let side = |side: &Option<gap::Side>| match side {
         Some(side) => {
             let mean = side
@@ -159,6 +163,5 @@ fn line(scenario: &ScenarioGap) -> [String; 7] {
             || "-".to_owned(),
             |[low, high]| format!("{low:+.2} to {high:+.2}"),
         ),
-        format!("{:?}", scenario.verdict).to_lowercase(),
     ]
 }

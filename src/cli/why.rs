@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::CellAlignment;
 
 use super::output::{self, Output};
 use crate::bench::timeline::{Timeline, picture, read_any, read_log, sparklines};
@@ -172,11 +171,7 @@ pub(super) fn human(explanation: &Explanation, runs: Option<(&Timeline, &Timelin
 
 fn causes(explanation: &Explanation) -> comfy_table::Table {
     let mut table = output::table(&["cause", "seconds", "share %", "evidence"]);
-    for index in [1, 2] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    output::right(&mut table, &[1, 2]);
     for row in &explanation.attribution {
         table.add_row([
             row.cause.clone(),

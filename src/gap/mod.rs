@@ -177,6 +177,7 @@ fn drop_search(rows: &mut Vec<&Row>) {
         .filter(|row| in_phase(row, "measure"))
         .map(|row| &*row.framework)
         .collect();
+    rows.retain(|row| !in_phase(row, "max_load"));
     rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&*row.framework)));
 }
 

@@ -260,7 +260,7 @@ fn a_campaign_keeps_its_smoke_rows_and_its_decision() {
                 "hardware": {"gpu_model": "none"}, "comparison_frameworks": ["vllm"]}),
         )
         .unwrap();
-    assert_eq!(opened["phase"], "opened");
+    assert_eq!(opened["phase"], "baseline");
     assert_eq!(opened["resumed"], false);
     let plan = plan(json!({
         "sglang": {"command": sim(&home, "sglang", &["--extra-step-ms", "2"])},
@@ -288,7 +288,7 @@ fn a_campaign_keeps_its_smoke_rows_and_its_decision() {
     let gap = home.call("check_gap", &json!({})).unwrap();
     assert_eq!(gap["scenarios"][0]["verdict"], "behind", "{gap:#}");
     let status = home.call("campaign", &json!({"action": "status"})).unwrap();
-    assert_eq!(status["phase"], "compared");
+    assert_eq!(status["gap"]["decision"], "patch");
     assert_eq!(status["events"], 4);
     let again = home
         .call("campaign", &json!({"action": "open", "model": "sim-8b"}))

@@ -25,7 +25,7 @@ pub use read::{TimelineError, read_any};
 pub use record::{Pause, RequestSpan, RunFacts, ServerPoint, Source, Timeline, VERSION, Window};
 pub use scrape::{Scrape, Scraper};
 pub use shape::{Phase, Shape, StepTime, Wave};
-pub use sparkline::{sparkline, sparklines};
+pub use sparkline::{Rows, sparkline, sparklines};
 
 use super::import::Recording;
 use super::load::Sample;

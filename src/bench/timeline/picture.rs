@@ -7,14 +7,15 @@ use plotters::prelude::*;
 
 use super::Timeline;
 use super::sparkline::Rows;
+use crate::chart::SERIES;
 
 const SIZE: (u32, u32) = (1000, 720);
 const CELLS: usize = 400;
 const RAMP: RGBColor = RGBColor(250, 243, 224);
 const DRAIN: RGBColor = RGBColor(250, 232, 232);
-const RUNNING: RGBColor = RGBColor(38, 84, 124);
-const USAGE: RGBColor = RGBColor(140, 90, 160);
-const TOKENS: RGBColor = RGBColor(46, 125, 80);
+const RUNNING: RGBColor = SERIES[0].rgb();
+const USAGE: RGBColor = SERIES[3].rgb();
+const TOKENS: RGBColor = SERIES[2].rgb();
 
 type Area<'a, 'b> = DrawingArea<SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Plain<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -268,7 +268,7 @@ impl Run {
     pub fn counted_preemptions(&self) -> f64 {
         let mut counts = self.server.iter().filter_map(|point| point.preemptions);
         let first = counts.next().unwrap_or_default();
-        (counts.last().unwrap_or(first) - first).max(0.0)
+        (counts.next_back().unwrap_or(first) - first).max(0.0)
     }
 
     pub fn mean_ttft_s(&self) -> f64 {
