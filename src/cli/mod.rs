@@ -12,6 +12,7 @@ mod capture;
 mod completions;
 mod demo;
 mod demo_loop;
+mod describe;
 mod gap;
 mod gate;
 mod guard;
@@ -79,6 +80,8 @@ pub enum Command {
     Call(call::CallArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
+    Describe(describe::DescribeArgs),
+    #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
@@ -131,6 +134,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Completions(args) => completions::run(args, output),
+        Command::Describe(args) => describe::run(args),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
     }

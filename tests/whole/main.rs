@@ -1,6 +1,7 @@
 //! The program as its users run it: the binary, real processes, real files.
 
 mod benchmark;
+mod budget;
 mod campaign;
 mod capture;
 mod command_line;
@@ -10,6 +11,7 @@ mod import;
 mod launch;
 mod mcp;
 mod plans;
+mod plugin;
 mod real_engine;
 mod report;
 mod running;
