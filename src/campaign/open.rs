@@ -53,9 +53,11 @@ pub struct OpenRequest {
     pub checkout: Option<PathBuf>,
     /// Limits as in the plan's `sla`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub sla: Option<Value>,
     /// Limits on how far outputs may differ after a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub correctness: Option<Value>,
     /// Fairness fields that may differ between the frameworks, as
     /// `fairness[].field` of check_gap names them.

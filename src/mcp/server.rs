@@ -18,7 +18,7 @@ use super::tools;
 use crate::fault::{Fault, FaultCode};
 
 /// How a model should go about the tools; workflow details live in the skill.
-const INSTRUCTIONS: &str = include_str!("instructions.md");
+pub(super) const INSTRUCTIONS: &str = include_str!("instructions.md");
 
 /// The MCP server; cheap to clone.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-fn listing(entry: &Entry) -> rmcp::model::Tool {
+pub(super) fn listing(entry: &Entry) -> rmcp::model::Tool {
     let mut tool = rmcp::model::Tool::new(
         entry.name,
         entry.description,

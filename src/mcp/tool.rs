@@ -127,7 +127,10 @@ pub struct Entry {
     pub description: &'static str,
     pub hints: Hints,
     pub input_schema: Arc<Map<String, Value>>,
+    /// The outline of the record that clients are given.
     pub output_schema: Arc<Map<String, Value>>,
+    /// The record's whole schema.
+    pub record_schema: fn() -> Map<String, Value>,
     call: fn(Value, ToolContext) -> CallFuture,
 }
 
@@ -138,8 +141,9 @@ impl Entry {
             title: T::TITLE,
             description: T::DESCRIPTION,
             hints: T::HINTS,
-            input_schema: Arc::new(schema::portable::<T::Arguments>()),
-            output_schema: Arc::new(schema::portable::<T::Record>()),
+            input_schema: Arc::new(schema::arguments::<T::Arguments>()),
+            output_schema: Arc::new(schema::outline(&schema::portable::<T::Record>())),
+            record_schema: schema::portable::<T::Record>,
             call: call_erased::<T>,
         }
     }

@@ -3,11 +3,11 @@
 use super::record::{Change, Comparison, PipelineRecord, Totals};
 use super::request::PipelineRequest;
 
-const PASSES: usize = 12;
+const PASSES: usize = 8;
 const LAYERS: usize = 8;
 const HOT_A_TYPE: usize = 6;
-const HOT: usize = 18;
-const STEPS: usize = 10;
+const HOT: usize = 12;
+const STEPS: usize = 8;
 
 impl Totals {
     pub(super) fn of(record: &PipelineRecord) -> Self {

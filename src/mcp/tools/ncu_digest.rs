@@ -32,7 +32,7 @@ impl Tool for NcuDigest {
     const TITLE: &'static str = "Digest kernel reports to one next edit";
     const DESCRIPTION: &'static str = "Reads Nsight Compute reports (.ncu-rep or ncu's CSV) without ncu or a GPU: bound class, stalls, occupancy, ncu's own rules; compares a candidate with a baseline; proposes exactly one edit with its evidence, or says stop at the roof. \
         Call it after profiling one kernel with ncu; for a whole server's time use `profile` first. \
-        In a campaign digest.md and digest.json are written under kernel/ncu-digests/. \
+        Returns kernels by time, the comparison's verdict, one next_edit, and commands that would collect what is missing; in a campaign also digest_path (kernel/ncu-digests/). \
         Example: {\"baseline\": \"/abs/before.ncu-rep\", \"candidate\": \"/abs/after.ncu-rep\", \"kernel\": \"rmsnorm\"}";
     const EXAMPLE: &'static str = r#"{"baseline": "/abs/before.ncu-rep"}"#;
     const HINTS: Hints = Hints {

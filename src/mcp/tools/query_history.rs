@@ -27,7 +27,7 @@ impl Tool for QueryHistory {
     const NAME: &'static str = "query_history";
     const TITLE: &'static str = "Find earlier changes on a model's path";
     const DESCRIPTION: &'static str = "Searches the PR history of a model's family in every framework: knowledge folders (one card a pull request) and the commits of git checkouts. \
-        Call it before choosing what to patch, and before a baseline benchmark of a campaign with `record` to write the notes; it needs no network and no GPU. \
+        Call it before choosing what to patch, and before a baseline benchmark of a campaign with `record` to write the notes; it needs no network and no GPU. Not for where time goes now: that is `profile`. \
         Returns the family with its confidence, its implementation files, and cards with title, state, date, files, symbols, risk and the lines to read; what is absent or unreadable stands in `findings`. \
         Example: {\"model\": \"Qwen/Qwen3-8B\", \"query\": \"fused qk norm rope\", \"limit\": 5}";
     const EXAMPLE: &'static str = r#"{"model": "Qwen/Qwen3-8B", "query": "fused qk norm rope"}"#;
