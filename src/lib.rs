@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod campaign;
 pub mod capture;
+pub mod chart;
 pub mod checks;
 pub mod cli;
 pub mod demo;
@@ -25,6 +26,7 @@ pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
 pub mod references;
+pub mod report;
 pub mod rlcr;
 pub mod sha256;
 pub mod sim;

@@ -203,6 +203,9 @@ pub struct RowCache {
 pub struct Artifacts {
     pub server_log: Option<PathBuf>,
     pub raw_result: Option<PathBuf>,
+    /// What the run looked like over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<PathBuf>,
     pub server_help: Option<PathBuf>,
     pub benchmark_help: Option<PathBuf>,
 }

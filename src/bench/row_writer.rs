@@ -161,6 +161,7 @@ impl RowWriter {
         row.metrics = Some(metrics.row);
         row.extras = Some(metrics.extras);
         row.artifacts.raw_result = Some(cell.raw.clone());
+        row.artifacts.timeline = run.timeline;
         row.warnings = run.warnings;
         row
     }

@@ -310,6 +310,8 @@ impl Runner {
                     ),
                 }
             ),
+            framework: &candidate.framework,
+            candidate_id: &candidate.id,
             raw: self.lineup.raw_path(self.job.dir(), session, index),
         };
         measure(&up.server, &spec, &self.job).await

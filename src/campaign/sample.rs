@@ -128,7 +128,13 @@ pub fn scenario(verdict: Verdict, gap: f64, half: f64) -> ScenarioGap {
             share_pct: 90.0,
             evidence: "decode steps take 7.1 ms against 6.6 ms".to_owned(),
         }]),
+        look_at: None,
+        attributed_repeat: None,
+        explanation: None,
         where_to_look: None,
+        look_at: None,
+        attributed_repeat: None,
+        explanation: None,
     }
 }
 

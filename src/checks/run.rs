@@ -1,6 +1,7 @@
 //! The work of a checks job.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,9 @@ async fn work(
             status.progress.total = total;
         });
     };
-    let Some(_gpus) = gpus::take(&payload.plan.hardware.gpu_ids, None, job).await? else {
+    let patience = Duration::from_secs(payload.plan.timeouts.wait_for_gpu_s);
+    let gpu_ids = &payload.plan.hardware.gpu_ids;
+    let Some(_gpus) = gpus::take(gpu_ids, None, patience, job).await? else {
         return Ok(None);
     };
     let mut tests = Vec::new();

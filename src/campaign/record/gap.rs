@@ -55,7 +55,7 @@ pub fn gap_question(state: &State, target: Option<&str>, metric: Option<&str>) -
     }
 }
 
-/// Records an answer, without its pairs.
+/// Records an answer, without its pairs and what the attribution rests on.
 pub fn gap(
     campaign: &Campaign,
     state: &State,
@@ -65,6 +65,7 @@ pub fn gap(
     let mut record = answer.clone();
     for scenario in &mut record.scenarios {
         scenario.pairs.clear();
+        scenario.explanation = None;
     }
     let source = state
         .benchmarks

@@ -13,6 +13,7 @@ use crate::campaign::events::{LoopRuntime, Outcome};
 use crate::campaign::{self, CampaignError, CampaignStatus, FinishRequest, OpenRequest};
 use crate::fault::{Fault, FaultCode};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::report;
 use crate::rlcr::{self, CompanionPaths, Companions, Folders, StartRequest, StartedLoop};
 
 pub struct Campaign;
@@ -140,7 +141,12 @@ fn run(mut arguments: Arguments, caller: &ToolContext) -> Result<CampaignRecord,
         Action::Resume => rlcr::resume(&campaign, arguments.reason.as_deref())?,
         Action::Finish => {
             finished = Some(campaign::finish(&campaign, &finish_request(&arguments)?)?);
-            rlcr::finished(&campaign)?
+            let mut warnings = rlcr::finished(&campaign)?;
+            // A page that cannot be drawn does not undo the end.
+            if let Err(error) = report::of_campaign(&campaign, None) {
+                warnings.push(format!("no final_report.html: {error}"));
+            }
+            warnings
         }
     };
     let mut record = record(&campaign, &workspace, &arguments, caller, warnings)?;

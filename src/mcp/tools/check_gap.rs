@@ -73,6 +73,8 @@ fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Noted<GapRec
     if arguments.detail == Detail::Summary {
         for scenario in &mut noted.record.scenarios {
             scenario.pairs.clear();
+            // The attribution itself stays; what it rests on is for `full`.
+            scenario.explanation = None;
         }
     }
     Ok(noted)
@@ -98,7 +100,8 @@ fn in_campaign(
     let target = arguments.target.as_deref();
     let question = campaign::gap_question(&state, target, arguments.metric.as_deref());
     let rows = gap::read_rows(&campaign.rows_path())?;
-    let record = gap::check(&question.request, &rows)?;
+    let mut record = gap::check(&question.request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
     let noted = campaign::record_gap(&campaign, &state, &question, &record)?;
     campaign::render(&campaign, &campaign.state()?)?;
     Ok(Noted {
@@ -113,5 +116,7 @@ fn compare(rows: &Path, target: &str, metric: Option<&str>) -> Result<GapRecord,
     if let Some(metric) = metric {
         metric.clone_into(&mut request.metric);
     }
-    Ok(gap::check(&request, &rows)?)
+    let mut record = gap::check(&request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    Ok(record)
 }
