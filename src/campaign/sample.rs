@@ -132,9 +132,6 @@ pub fn scenario(verdict: Verdict, gap: f64, half: f64) -> ScenarioGap {
         attributed_repeat: None,
         explanation: None,
         where_to_look: None,
-        look_at: None,
-        attributed_repeat: None,
-        explanation: None,
     }
 }
 

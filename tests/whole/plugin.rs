@@ -71,7 +71,10 @@ fn a_skill_stands_alone() {
         }
     }
     assert!(skills == files(&repository().join("skills")), "{MEND}");
-    assert!(read("references/gates.md") == read("docs/gates.md"), "{MEND}");
+    assert!(
+        read("references/gates.md") == read("docs/gates.md"),
+        "{MEND}"
+    );
 }
 
 #[test]
