@@ -35,6 +35,8 @@ const HISTORY: &[(&str, &str)] = &[
         include_str!("../../references/demo-loop/history/vllm.md"),
     ),
 ];
+/// Without it Python's caches would be changes to the tree.
+const IGNORED: &str = include_str!("../../references/demo-loop/gitignore");
 const PLAN: &str = include_str!("../../references/demo-loop/plan.yaml");
 
 /// The file whose numbers are the stand-in's speed.
@@ -72,6 +74,7 @@ impl Stage {
             plan: workspace.join("plan.yaml"),
             workspace,
         };
+        disk::write_atomic(&stage.checkout.join(".gitignore"), IGNORED.as_bytes())?;
         for (name, text) in SOURCES {
             disk::write_atomic(&stage.checkout.join(name), text.as_bytes())?;
         }

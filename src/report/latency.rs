@@ -9,7 +9,6 @@ use super::html::Table;
 use super::material::Material;
 use crate::bench::load::{Sample, read_samples};
 use crate::bench::metrics::{Distribution, e2e_ms, tpot_ms, ttft_ms};
-use crate::bench::{Phase, Row, RowStatus};
 use crate::chart::{Axis, ChartError, Frame, SERIES, Strokes, Tone, short};
 use crate::gap::{ScenarioGap, Side};
 
@@ -128,23 +127,10 @@ fn recorded(
     side: &Side,
     unread: &mut Vec<String>,
 ) -> Option<Recorded> {
-    let is_of_side = |row: &&Row| {
-        let load = &row.workload;
-        row.framework == side.framework
-            && row.candidate_id == side.candidate_id
-            && row.status == RowStatus::Ok
-            && load.scenario == gap.scenario
-            && load.request_rate == gap.request_rate
-            && load.max_concurrency.map(f64::from) == gap.max_concurrency
-    };
-    let newest = material.rows.iter().rev().find(is_of_side)?;
-    let rows: Vec<&Row> = material
-        .rows
-        .iter()
-        .filter(is_of_side)
-        .filter(|row| row.job_id == newest.job_id && row.phase == newest.phase)
-        .filter(|row| newest.phase != Phase::Measure || row.phase == Phase::Measure)
-        .collect();
+    let newest = material.rows_of(gap, side).next_back()?;
+    let rows = material
+        .rows_of(gap, side)
+        .filter(|row| row.job_id == newest.job_id && row.phase == newest.phase);
     let mut recorded = Recorded {
         name: side.framework.clone(),
         samples: Vec::new(),
