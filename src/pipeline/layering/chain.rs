@@ -25,6 +25,10 @@ const GAP: f32 = 0.15;
 const REACH: usize = 24;
 /// A layer holds at least this part of the core.
 const LEAST_FILL: f64 = 0.25;
+/// Bits against an opening whose first and last layer together lack a whole
+/// layer, as they do wherever it is opened within one. Noise in some layers
+/// weighs a few bits more or less from one opening to another.
+const TORN_ENDS: f64 = 24.0;
 
 /// Symbols that occur once a layer, in the order in which they do, opened
 /// anywhere.
@@ -249,8 +253,9 @@ fn best_chain(elements: &[Element], core: &Core) -> Vec<Element> {
 /// What speaks against opening the cyclic order at a slot, the worst first.
 #[derive(Debug, Clone, Copy)]
 struct Against {
-    /// Bits that it takes to say which layer has which core symbols: least
-    /// where the layers are of few kinds and none is a stump.
+    /// Bits that it takes to say which layer has which core symbols, and what
+    /// the first and last layer lack: least where the layers are of few kinds
+    /// and none is a stump.
     bits: f64,
     /// Kernels from the first layer to the last.
     span: usize,
@@ -258,7 +263,10 @@ struct Against {
 
 /// Groups a chain into layers that begin at slot `open`.
 fn group(chain: &[Element], size: usize, open: usize) -> (Vec<Group>, Against) {
-    let place = |element: &Element| (element.slot + size - open) % size;
+    let place = |element: &Element| match element.slot.checked_sub(open) {
+        Some(place) => place,
+        None => element.slot + size - open,
+    };
     let mut groups: Vec<Group> = Vec::new();
     let mut kinds: Vec<u64> = Vec::new();
     let mut previous = None;
@@ -281,6 +289,7 @@ fn group(chain: &[Element], size: usize, open: usize) -> (Vec<Group>, Against) {
         }
         previous = Some(here);
     }
+    let torn = torn(&groups);
     let full = |group: &Group| group.matched as f64 >= LEAST_FILL * size as f64;
     let kept: Range<usize> = match (groups.iter().position(full), groups.iter().rposition(full)) {
         (Some(first), Some(last)) => first..last + 1,
@@ -289,13 +298,30 @@ fn group(chain: &[Element], size: usize, open: usize) -> (Vec<Group>, Against) {
     groups.truncate(kept.end);
     groups.drain(..kept.start);
     let against = Against {
-        bits: bits(kinds),
+        bits: bits(kinds) + TORN_ENDS * torn,
         span: match (groups.first(), groups.last()) {
             (Some(first), Some(last)) => last.last - first.first,
             _ => 0,
         },
     };
     (groups, against)
+}
+
+/// What the first and the last group lack of a usual one, in parts of it.
+fn torn(groups: &[Group]) -> f64 {
+    let mut sizes: Vec<usize> = groups.iter().map(|group| group.matched).collect();
+    sizes.sort_unstable();
+    // The smallest kind of layer; a stump is as large as no other.
+    let recurs = sizes.windows(2).find(|pair| pair[0] == pair[1]);
+    let Some(usual) = recurs.map(|pair| pair[0]) else {
+        return 0.0;
+    };
+    let lacks = |group: Option<&Group>| {
+        group.map_or(0.0, |group| {
+            usual.saturating_sub(group.matched) as f64 / usual.max(1) as f64
+        })
+    };
+    lacks(groups.first()) + lacks(groups.last())
 }
 
 /// Takes one more slot into the hash of a layer's slots (FNV-1a).
