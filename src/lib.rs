@@ -21,6 +21,7 @@ pub mod nearest;
 pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
+pub mod references;
 pub mod sha256;
 pub mod sim;
 pub mod trace;

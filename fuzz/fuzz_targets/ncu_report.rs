@@ -13,6 +13,8 @@ use ncu::{ReadOptions, parse_csv, read_from};
 mod disk;
 #[path = "../../src/fault.rs"]
 mod fault;
+#[path = "../../src/references.rs"]
+mod references;
 #[path = "../../src/ncu/mod.rs"]
 mod ncu;
 

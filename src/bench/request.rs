@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::BenchError;
 use super::cost::{Cost, estimate};
 use super::lineup::Lineup;
-use super::plan::{self, Plan};
+use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
-use super::server::{ServerSpec, argv, engine_of};
-use crate::engine::check_parallelism;
+use super::server::{argv, engine_of};
+use super::source::{SourceError, SourceState};
+use crate::engine::{check_flags, check_parallelism};
 use crate::job::{self, Submission};
 use crate::{launch, sha256};
 
@@ -28,11 +30,23 @@ pub struct BenchPayload {
     pub output_dir: PathBuf,
     /// Root of the campaign that the rows belong to.
     pub campaign: Option<PathBuf>,
+    /// The sources of each framework with a checkout as the job was asked for:
+    /// other sources are another job.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub sources: IndexMap<String, SourceState>,
 }
 
 impl BenchPayload {
     pub fn rows_path(&self) -> PathBuf {
         self.output_dir.join("candidates.jsonl")
+    }
+
+    /// Folder of the helps and versions of every server and client.
+    pub fn help_dir(&self) -> PathBuf {
+        self.campaign
+            .as_deref()
+            .unwrap_or(&self.output_dir)
+            .join("help")
     }
 
     pub fn summary_path(&self) -> PathBuf {
@@ -97,11 +111,17 @@ fn place_job(
     if !output_dir.is_absolute() {
         return Err(BenchError::RelativeOutput(output_dir));
     }
+    let sources = plan
+        .enabled()
+        .filter_map(|(name, framework)| Some((name, framework.source.as_ref()?)))
+        .map(|(name, source)| Ok((name.clone(), SourceState::of(&source.checkout)?)))
+        .collect::<Result<_, SourceError>>()?;
     let payload = BenchPayload {
         plan,
         label,
         output_dir,
         campaign,
+        sources,
     };
     Ok((payload, jobs_dir))
 }
@@ -112,6 +132,7 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     launch::resolve(&plan.hardware.gpu_ids)?;
     Prompts::of(plan)?;
     let lineup = Lineup::of(plan);
+    let longest = longest(plan);
     for candidate in &lineup.candidates {
         let name = &candidate.framework;
         let framework = plan
@@ -120,17 +141,23 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
             .ok_or_else(|| BenchError::NoSuchFramework(name.clone()))?;
         let engine = engine_of(name, framework)?;
         check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
-        let spec = ServerSpec {
-            plan,
-            framework,
-            engine,
-            candidate,
-            log: PathBuf::new(),
-        };
-        argv(&spec, 0)?;
+        check_flags(engine, name, &candidate.flags, longest)?;
+        argv(plan, framework, candidate, 0)?;
     }
     crate::disk::create_dir(&payload.output_dir)?;
     Ok(estimate(plan, &lineup, &payload.rows_path()))
+}
+
+/// Tokens of the longest scenario, prompt and output together.
+fn longest(plan: &Plan) -> u64 {
+    if plan.dataset.kind != DatasetKind::Random {
+        return 0;
+    }
+    plan.scenarios()
+        .iter()
+        .map(|scenario| u64::from(scenario.input_len) + u64::from(scenario.output_len))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Reads a plan from a path or from a JSON value that holds it.

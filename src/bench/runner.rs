@@ -1,5 +1,6 @@
 //! The work of a benchmark job: search, then interleaved repeats of the winners.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -7,16 +8,17 @@ use serde_json::Value;
 
 use super::failure::RunFailure;
 use super::gpus;
+use super::launching::{self, Kept};
 use super::lineup::Lineup;
 use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
+use super::preparation;
 use super::prompts::Prompts;
 use super::ranking::{Standing, standings};
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
-use super::server::{Server, ServerSpec, engine_of};
 use super::session::{self, Phase, Session};
 use super::summary;
 use super::{BenchError, BenchResult};
@@ -51,13 +53,8 @@ struct Runner {
     /// Runs of this process that took time, for the pace.
     worked: u32,
     warnings: Vec<String>,
-}
-
-/// A server kept between sessions of one candidate.
-struct Kept {
-    candidate: usize,
-    launch: u32,
-    server: Server,
+    /// Candidates that are not launched, with the reason.
+    unusable: HashMap<usize, RunFailure>,
 }
 
 /// Stops the whole job: cancelled, or something that no row can tell.
@@ -89,6 +86,7 @@ impl Runner {
             started: Instant::now(),
             launches: 0,
             worked: 0,
+            unusable: HashMap::new(),
             payload,
             job,
         })
@@ -103,6 +101,9 @@ impl Runner {
         let Some(_gpus) = gpus::take(gpu_ids, self.deadline, &self.job).await? else {
             return Ok(None);
         };
+        if !self.prepare().await? {
+            return Ok(None);
+        }
         let search = session::search(&self.lineup.groups);
         let repeats = self.plan().search.repeats;
         self.plan_progress(search.len() + self.lineup.groups.len() * repeats as usize);
@@ -127,6 +128,24 @@ impl Runner {
             Err(Halt::Cancelled) => Ok(true),
             Err(Halt::Error(error)) => Err(error),
         }
+    }
+
+    /// Finds out what the frameworks are; false when cancelled meanwhile.
+    async fn prepare(&mut self) -> Result<bool, BenchError> {
+        self.job.update(|status| {
+            "reading versions and helps of the frameworks".clone_into(&mut status.message);
+        });
+        let help = self.payload.help_dir();
+        let mut cancelled = self.job.cancellation();
+        let prepared = tokio::select! {
+            prepared = preparation::prepare(self.plan(), &self.lineup, &help) => prepared?,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(false),
+        };
+        self.warnings.extend(prepared.warnings);
+        self.writer.installations = prepared.installations;
+        self.writer.benchmark_help = prepared.benchmark_help;
+        self.unusable = prepared.unusable;
+        Ok(true)
     }
 
     fn plan_progress(&self, sessions: usize) {
@@ -165,10 +184,8 @@ impl Runner {
                 self.tick();
                 continue;
             }
-            let row = match self.reason_to_skip(session, &cell) {
-                Some(reason) => self
-                    .writer
-                    .failed(&cell, &RunFailure::of(RowStatus::Skipped, reason)),
+            let row = match self.reason_not_to_run(session, &cell) {
+                Some(failure) => self.writer.failed(&cell, &failure),
                 None => self.measured_row(session, index, &cell, kept).await?,
             };
             self.record(row)?;
@@ -199,12 +216,17 @@ impl Runner {
                 }
             },
         };
-        let outcome = self.measure(session, index, up).await;
+        let outcome = match self.measure(session, index, up).await {
+            Ok(measured) => up.sources_unchanged().map(|()| measured),
+            failed => failed,
+        };
         match outcome {
-            Ok(measured) => Ok(self.writer.measured(cell, &up.server, up.launch, measured)),
+            Ok(measured) => Ok(self.writer.measured(cell, &up.server, &up.launch, measured)),
             Err(failure) if failure.cancelled => Err(Halt::Cancelled),
             Err(failure) => {
-                let row = self.writer.failed_on(cell, &up.server, up.launch, &failure);
+                let row = self
+                    .writer
+                    .failed_on(cell, &up.server, &up.launch, &failure);
                 // A server that failed a run is not trusted with the next.
                 self.stop(kept.take()).await;
                 Ok(row)
@@ -229,35 +251,9 @@ impl Runner {
     }
 
     async fn launch(&mut self, session: &Session) -> Result<Kept, RunFailure> {
-        let candidate = &self.lineup.candidates[session.candidate];
         self.launches += 1;
-        let launch = self.launches;
-        let framework = self
-            .plan()
-            .frameworks
-            .get(&candidate.framework)
-            .ok_or_else(|| RunFailure::failed("the framework left the plan"))?;
-        let engine = engine_of(&candidate.framework, framework)
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let log = self
-            .lineup
-            .session_dir(self.job.dir(), session)
-            .join(format!("server-{launch}.log"));
-        crate::disk::create_dir(&self.lineup.session_dir(self.job.dir(), session))
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let spec = ServerSpec {
-            plan: self.plan(),
-            framework,
-            engine,
-            candidate,
-            log,
-        };
-        let server = Server::launch(&spec, &self.job).await?;
-        Ok(Kept {
-            candidate: session.candidate,
-            launch,
-            server,
-        })
+        let number = self.launches;
+        launching::launch(self.plan(), &self.lineup, session, number, &self.job).await
     }
 
     async fn measure(
@@ -299,7 +295,9 @@ impl Runner {
             return;
         };
         let log = server.log.display().to_string();
-        let ended = server.stop().await;
+        let Some(ended) = server.stop().await else {
+            return;
+        };
         let name = &self.lineup.candidates[candidate];
         if ended.killed {
             self.warnings.push(format!(
@@ -331,12 +329,16 @@ impl Runner {
     }
 
     /// Out of time, or an earlier repeat showed that the candidate cannot run.
-    fn reason_to_skip(&self, session: &Session, cell: &Cell) -> Option<String> {
+    fn reason_not_to_run(&self, session: &Session, cell: &Cell) -> Option<RunFailure> {
+        if let Some(failure) = self.unusable.get(&session.candidate) {
+            return Some(failure.clone());
+        }
+        let skipped = |reason: String| Some(RunFailure::of(RowStatus::Skipped, reason));
         if self
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
-            return Some(format!(
+            return skipped(format!(
                 "max_wall_s of {} s is used up",
                 self.plan().search.max_wall_s.unwrap_or_default()
             ));
@@ -355,7 +357,7 @@ impl Runner {
                     RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout
                 )
         })?;
-        Some(format!(
+        skipped(format!(
             "repeat {} ended {}",
             earlier.repeat, earlier.status
         ))

@@ -11,7 +11,9 @@ use super::failure::RunFailure;
 use super::load::{self, LoadRun};
 use super::plan::{Framework, Plan};
 use super::workload::{Input, Prompt};
-use crate::engine::{self, Endpoint, Engine, EngineError, LaunchRequest};
+use crate::engine::{
+    self, Counts, Endpoint, Engine, EngineError, Entry, EntryRequest, LaunchRequest, Settings,
+};
 use crate::http::{self, Base, Limits};
 use crate::job::JobHandle;
 use crate::launch::{self, CommandSpec, Ended, Running, Tail};
@@ -24,6 +26,9 @@ pub struct ServerSpec<'a> {
     pub engine: &'static Engine,
     pub candidate: &'a Candidate,
     pub log: PathBuf,
+    /// Set on top of the framework's own environment, which wins.
+    pub further_env: IndexMap<String, String>,
+    pub cwd: Option<PathBuf>,
 }
 
 /// A server that answers requests.
@@ -34,7 +39,10 @@ pub struct Server {
     pub argv: Vec<String>,
     pub log: PathBuf,
     pub ready_s: f64,
-    running: Running,
+    /// What the server says of itself once it is up.
+    pub settings: Settings,
+    /// None: it was running before, and goes on.
+    running: Option<Running>,
 }
 
 const POLL: Duration = Duration::from_millis(200);
@@ -48,19 +56,34 @@ pub fn engine_of(name: &str, framework: &Framework) -> Result<&'static Engine, E
     engine::engine(framework.engine.as_deref().unwrap_or(name))
 }
 
-/// The command line of a candidate at a port.
-pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError> {
-    let ServerSpec {
-        plan, framework, ..
-    } = spec;
+/// How a framework of the plan is started on this host.
+pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError> {
     let python = framework
-        .python
-        .as_ref()
+        .interpreter()
         .map(|path| path.display().to_string());
-    let request = LaunchRequest {
-        framework: &spec.candidate.framework,
+    let request = EntryRequest {
+        framework: name,
         command: framework.command.as_deref(),
         python: python.as_deref(),
+    };
+    engine::find_entry(engine_of(name, framework)?, &request)
+}
+
+/// The command line of a candidate at a port; empty where the plan gives the
+/// URL of a running server.
+pub fn argv(
+    plan: &Plan,
+    framework: &Framework,
+    candidate: &Candidate,
+    port: u16,
+) -> Result<Vec<String>, EngineError> {
+    if framework.url.is_some() {
+        return Ok(Vec::new());
+    }
+    let entry = entry_of(&candidate.framework, framework)?;
+    let request = LaunchRequest {
+        framework: &candidate.framework,
+        entry: &entry,
         model: plan.model.path(),
         served_name: plan.model.served_name(),
         tokenizer: plan.model.tokenizer.as_deref(),
@@ -68,22 +91,26 @@ pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError
         trust_remote_code: plan.model.trust_remote_code,
         max_context: plan.model.max_context,
         gpu_count: plan.hardware.gpu_count,
-        flags: &spec.candidate.flags,
+        flags: &candidate.flags,
     };
     let endpoint = Endpoint {
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,
     };
-    engine::argv(spec.engine, &request, &endpoint)
+    let engine = engine_of(&candidate.framework, framework)?;
+    engine::argv(engine, &request, &endpoint)
 }
 
 /// The environment that a candidate's server gets on top of ours.
-fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
+pub fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
     let mut env = framework.env.clone();
     if !plan.hardware.gpu_ids.is_empty() {
         let ids: Vec<String> = plan.hardware.gpu_ids.iter().map(u32::to_string).collect();
         env.entry("CUDA_VISIBLE_DEVICES".to_owned())
             .or_insert_with(|| ids.join(","));
+        // Otherwise CUDA counts by speed, and an index means another GPU.
+        env.entry("CUDA_DEVICE_ORDER".to_owned())
+            .or_insert_with(|| "PCI_BUS_ID".to_owned());
     }
     for name in &framework.env_from {
         if let Ok(value) = std::env::var(name) {
@@ -96,37 +123,65 @@ fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
 impl Server {
     /// Launches the candidate and waits until it answers a request.
     pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
-        let port = port_of(spec.candidate)?;
-        let argv = argv(spec, port).map_err(|error| RunFailure::failed(error.to_string()))?;
-        let command = CommandSpec {
-            argv: argv.clone(),
-            env: environment(spec.plan, spec.framework),
-            cwd: None,
-            log: spec.log.clone(),
-            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
-        };
         let started = Instant::now();
-        let running = Running::start(command)
-            .await
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let mut server = Self {
-            engine: spec.engine,
-            base,
-            argv,
-            log: spec.log.clone(),
-            ready_s: 0.0,
-            running,
+        let mut server = match &spec.framework.url {
+            Some(url) => Self::attach(spec, url).await?,
+            None => Self::start(spec).await?,
         };
         match server.become_ready(spec, job, started).await {
             Ok(()) => {
                 server.ready_s = started.elapsed().as_secs_f64();
+                server.settings = engine::settings(server.engine, &server.base, QUESTION).await;
                 Ok(server)
             }
             Err(failure) => {
                 server.stop().await;
                 Err(failure)
             }
+        }
+    }
+
+    async fn start(spec: &ServerSpec<'_>) -> Result<Self, RunFailure> {
+        let port = port_of(spec.candidate)?;
+        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let mut env = spec.further_env.clone();
+        env.extend(environment(spec.plan, spec.framework));
+        let command = CommandSpec {
+            argv: argv.clone(),
+            env,
+            cwd: spec.cwd.clone(),
+            log: spec.log.clone(),
+            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
+        };
+        let running = Running::start(command)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Ok(Self {
+            argv,
+            running: Some(running),
+            ..Self::at(spec, base)
+        })
+    }
+
+    /// Reaches a server that somebody else started.
+    async fn attach(spec: &ServerSpec<'_>, url: &str) -> Result<Self, RunFailure> {
+        let base = Base::resolve(url)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        Ok(Self::at(spec, base))
+    }
+
+    fn at(spec: &ServerSpec<'_>, base: Base) -> Self {
+        Self {
+            engine: spec.engine,
+            base,
+            argv: Vec::new(),
+            log: spec.log.clone(),
+            ready_s: 0.0,
+            settings: Settings::default(),
+            running: None,
         }
     }
 
@@ -139,7 +194,7 @@ impl Server {
         let limit = spec.plan.timeouts.ready_s;
         let mut cancelled = job.cancellation();
         tokio::select! {
-            ended = self.running.wait() => {
+            ended = self.ended() => {
                 Err(RunFailure::died(&ended, "before it was ready", &self.log))
             }
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(RunFailure::cancelled()),
@@ -183,6 +238,9 @@ impl Server {
     }
 
     async fn check_model(&self, plan: &Plan) -> Result<(), RunFailure> {
+        if self.engine.serves_any_name {
+            return Ok(());
+        }
         let wanted = plan.model.served_name();
         match engine::served_models(&self.base, QUESTION).await {
             Some(names) if !names.is_empty() && !names.iter().any(|name| name == wanted) => {
@@ -227,14 +285,17 @@ impl Server {
         }
     }
 
-    /// Waits until the server ends by itself.
+    /// Waits until the server ends by itself; forever where it is not ours.
     pub async fn ended(&self) -> Ended {
-        self.running.wait().await
+        match &self.running {
+            Some(running) => running.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// How it ended, if it has.
     pub fn has_ended(&self) -> Option<Ended> {
-        self.running.ended()
+        self.running.as_ref().and_then(Running::ended)
     }
 
     /// Empties the prefix cache. None: the engine cannot.
@@ -249,14 +310,17 @@ impl Server {
         }
     }
 
-    /// The server's own count of generated tokens.
-    pub async fn generation_tokens(&self) -> Option<f64> {
-        engine::generation_tokens(self.engine, &self.base, QUESTION).await
+    /// The server's own counters at this moment.
+    pub async fn counts(&self) -> Option<Counts> {
+        engine::snapshot(self.engine, &self.base, QUESTION).await
     }
 
-    /// Ends the server and everything that it started.
-    pub async fn stop(self) -> Ended {
-        self.running.stop().await
+    /// Ends the server and everything that it started. None: it is not ours.
+    pub async fn stop(self) -> Option<Ended> {
+        match self.running {
+            Some(running) => Some(running.stop().await),
+            None => None,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod submit;
 pub use error::JobError;
 pub use folder::{JobFolder, JobSpec};
 pub use handle::{JobHandle, Outcome, supervise};
+pub use registry::state_dir;
 pub use status::{JobState, JobStatus, Progress};
 pub use submit::{Submission, open, submit};
 

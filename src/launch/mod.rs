@@ -5,6 +5,7 @@
 //! guard process (this same binary) owns its process group, writes its log,
 //! and ends all of it when told to, or when whoever started it is gone.
 
+mod capture;
 mod error;
 mod gpu;
 mod gpu_lock;
@@ -12,7 +13,9 @@ mod guard;
 mod port;
 mod process;
 mod tail;
+mod telemetry;
 
+pub use capture::{CaptureSpec, Captured, capture};
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
 pub use gpu_lock::{GpuLock, Holder};
@@ -20,3 +23,4 @@ pub use guard::{GuardSpec, guard};
 pub use port::{free_port, is_free};
 pub use process::{CommandSpec, Ended, Running};
 pub use tail::Tail;
+pub use telemetry::{GpuMeter, GpuReading, GpuTelemetry};

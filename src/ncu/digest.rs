@@ -53,7 +53,7 @@ const SUBJECT: Sizes = Sizes {
     rules: 3,
     hotspots: 3,
     name: 200,
-    message: 160,
+    message: 120,
     metrics: Shown::Headline,
 };
 /// The other kernels of a short digest.
@@ -66,7 +66,7 @@ const BRIEF: Sizes = Sizes {
     metrics: Shown::Throughput,
 };
 /// Kernels in a short digest.
-const BRIEF_KERNELS: usize = 10;
+const BRIEF_KERNELS: usize = 6;
 
 /// Digests one report, or compares two, and names exactly one next edit.
 ///
@@ -75,8 +75,8 @@ const BRIEF_KERNELS: usize = 10;
 /// [`NcuError::Pattern`] and [`NcuError::NoMatch`] for `kernel`,
 /// [`NcuError::Empty`] for a report without launches.
 pub fn digest(request: &DigestRequest) -> Result<DigestRecord, NcuError> {
-    let definitions = Definitions::built_in()?;
-    let rules = Rules::built_in(&definitions)?;
+    let definitions = Definitions::load()?;
+    let rules = Rules::load(&definitions)?;
     let engine = Engine {
         definitions: &definitions,
         rules: &rules,
@@ -309,6 +309,9 @@ impl Engine<'_> {
         let (bound, bound_reason) = edit::bound(choice, facts);
         let (missing, _) = edit::lacking(choice, self.definitions);
         hotspots.truncate(sizes.hotspots);
+        for hotspot in &mut hotspots {
+            hotspot.pct = brief(hotspot.pct, sizes);
+        }
         KernelDigest {
             name: shorten(group.name(), sizes.name),
             launches: group.launches.len(),
@@ -413,7 +416,7 @@ fn metrics(facts: &Facts, sizes: &Sizes) -> BTreeMap<String, f64> {
             .iter()
             .any(|prefix| name.starts_with(prefix)),
         Shown::Headline => headline,
-        Shown::Throughput => ["time_ns", "sm_pct", "dram_pct"].contains(&name),
+        Shown::Throughput => ["sm_pct", "dram_pct"].contains(&name),
     };
     facts
         .iter()

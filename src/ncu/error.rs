@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::disk::DiskError;
 use crate::fault::{Fault, FaultCode};
+use crate::references::ReferenceError;
 
 /// What is wrong with the bytes of a report, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,8 @@ pub enum NcuError {
     },
     #[error("the digest rules are broken: {0}")]
     Rules(String),
+    #[error("the digest rules are broken: {0}")]
+    Reference(#[from] ReferenceError),
     #[error("`ncu` could not be used: {0}")]
     Tool(String),
 }
@@ -105,9 +108,9 @@ impl From<NcuError> for Fault {
                 FaultCode::InvalidArgument,
                 "choose one of the kernels named in the message",
             ),
-            NcuError::Rules(_) => (
+            NcuError::Rules(_) | NcuError::Reference(_) => (
                 FaultCode::InvalidInput,
-                "mend the TOML file, or leave it out to use the built-in rules",
+                "mend the file in the folder that SOTA_REFERENCES names, or unset it to use the built-in rules",
             ),
             NcuError::Tool(_) => (
                 FaultCode::NotReadable,

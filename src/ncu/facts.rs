@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::error::NcuError;
 use super::group::{Group, median};
+use crate::references;
 
 const BUILT_IN: &str = include_str!("../../references/ncu-metrics.toml");
 
@@ -61,8 +62,8 @@ struct StallFamily {
 }
 
 impl Definitions {
-    pub fn built_in() -> Result<Self, NcuError> {
-        toml::from_str(BUILT_IN).map_err(|error| NcuError::Rules(error.to_string()))
+    pub fn load() -> Result<Self, NcuError> {
+        Ok(references::load("ncu-metrics.toml", BUILT_IN)?)
     }
 
     /// Whether a condition may speak of it.
@@ -430,7 +431,7 @@ mod tests {
 
     #[test]
     fn every_part_of_a_definition_exists() {
-        let definitions = Definitions::built_in().unwrap();
+        let definitions = Definitions::load().unwrap();
         for (name, definition) in &definitions.quantities {
             let ratio = definition
                 .ratio

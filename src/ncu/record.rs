@@ -111,10 +111,12 @@ pub struct KernelDigest {
     /// Metric name to median value, in base units (ns, bytes, hz, percent, counts).
     pub metrics: BTreeMap<String, f64>,
     /// Metrics that a rule needed and the report lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// What ncu's own rules said, largest estimate first.
     pub rules: Vec<RuleSummary>,
     /// Lines or instructions with the most stall samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hotspots: Vec<Hotspot>,
 }
 
@@ -176,9 +178,12 @@ pub struct Hotspot {
     pub samples: u64,
     /// Offset of the instruction in the function, in bytes; for a line, of its hottest instruction.
     pub offset: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// The line itself, where the source is at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The stall that most of the samples saw.
     pub stall: String,

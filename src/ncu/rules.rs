@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::error::NcuError;
 use super::facts::{Definitions, Facts};
+use crate::references;
 
 const BUILT_IN: &str = include_str!("../../references/ncu-rules.toml");
 
@@ -158,14 +159,12 @@ pub(super) enum Outcome {
 }
 
 impl Rules {
-    pub fn built_in(definitions: &Definitions) -> Result<Self, NcuError> {
-        Self::parse(BUILT_IN, definitions)
+    /// The rules, each checked to speak of defined quantities only.
+    pub fn load(definitions: &Definitions) -> Result<Self, NcuError> {
+        Self::check(references::load("ncu-rules.toml", BUILT_IN)?, definitions)
     }
 
-    /// Reads a rule file and checks that every name in it is defined.
-    pub fn parse(text: &str, definitions: &Definitions) -> Result<Self, NcuError> {
-        let rules: Self =
-            toml::from_str(text).map_err(|error| NcuError::Rules(error.to_string()))?;
+    fn check(rules: Self, definitions: &Definitions) -> Result<Self, NcuError> {
         for rule in &rules.rules {
             let conditions = rule.when.iter().chain(&rule.any).chain(&rule.unless);
             let unknown = conditions
@@ -266,8 +265,8 @@ mod tests {
 
     #[test]
     fn the_built_in_rules_are_sound() {
-        let definitions = Definitions::built_in().unwrap();
-        let rules = Rules::built_in(&definitions).unwrap();
+        let definitions = Definitions::load().unwrap();
+        let rules = Rules::load(&definitions).unwrap();
         for quantity in &rules.moved.quantities {
             assert!(definitions.knows(quantity), "{quantity}");
         }
@@ -287,9 +286,14 @@ mod tests {
 
     #[test]
     fn a_broken_rule_is_named() {
-        let definitions = Definitions::built_in().unwrap();
-        let error = |text: &str| Rules::parse(text, &definitions).unwrap_err().to_string();
-        let broken = |from: &str, to: &str| error(&BUILT_IN.replacen(from, to, 1));
+        let definitions = Definitions::load().unwrap();
+        let broken = |from: &str, to: &str| {
+            let text = BUILT_IN.replacen(from, to, 1);
+            match toml::from_str(&text) {
+                Ok(rules) => Rules::check(rules, &definitions).unwrap_err().to_string(),
+                Err(error) => error.to_string(),
+            }
+        };
         assert!(broken("blocks_per_sm < 1", "blocks_per_sm ~ 1").contains("unknown operator"));
         assert!(broken("blocks_per_sm < 1", "blocks_per_am < 1").contains("blocks_per_am"));
         assert!(broken("gate = \"spill\"", "gates = \"spill\"").contains("unknown field"));

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sota_loop::history::{Finding, QueryRequest, query_in};
 
@@ -260,6 +262,44 @@ fn a_damaged_root_says_so_and_answers_the_rest() {
         (record.cards[0].pr, record.cards[0].title.as_str()),
         (None, "Overlap without a number")
     );
+}
+
+#[test]
+fn a_root_that_changes_while_it_is_read_is_answered_and_ends_up_right() {
+    let folder = Folder::with_families();
+    let busy = folder.root().join("sglang/busy");
+    let done = AtomicBool::new(false);
+    let started = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            started.wait();
+            while !done.load(Ordering::Relaxed) {
+                turn += 1;
+                let cards: String = (0..200)
+                    .map(|at| card(5000 + at, &format!("Turn {turn} of a busy file"), "a.py"))
+                    .collect();
+                folder.write("sglang/busy/README.en.md", cards);
+                if turn % 3 == 0 {
+                    fs::remove_dir_all(&busy).unwrap();
+                }
+            }
+        });
+        started.wait();
+        for _ in 0..20 {
+            let record = folder.search("fused qk norm rope");
+            assert_eq!(record.cards[0].pr, Some(13998));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    folder.write(
+        "sglang/busy/README.en.md",
+        card(7000, "The last word of a busy file", "a.py"),
+    );
+    let record = folder.search("last word of a busy file");
+    assert_eq!(record.cards[0].pr, Some(7000));
+    assert_eq!(record.total, 1, "{:?}", record.cards);
+    assert!(record.warnings.is_empty(), "{:?}", record.warnings);
 }
 
 #[test]

@@ -51,6 +51,25 @@ const ANSWERS: [(&str, Bound, &str, bool); 18] = [
     ("conflict_basic", Bound::L1, "collect", false),
 ];
 
+/// What a model reads of a result; about 3.5 bytes a token.
+const SUMMARY_BYTES: usize = 7_000;
+
+#[test]
+fn a_summary_of_the_largest_report_stays_short() {
+    let Some(folder) = fixtures::recordings("length of a summary") else {
+        return;
+    };
+    let record = ncu::digest(&DigestRequest {
+        baseline: folder.join("torch_mix.ncu-rep"),
+        ..DigestRequest::default()
+    })
+    .unwrap();
+    let bytes = serde_json::to_string(&record).unwrap().len();
+    assert!(bytes <= SUMMARY_BYTES, "{bytes} bytes");
+    assert_eq!((record.kernels.len(), record.total), (6, 9));
+    assert!(record.truncated);
+}
+
 #[test]
 fn every_recorded_kernel_gets_its_known_answer() {
     for (name, bound, rule, stop) in ANSWERS {

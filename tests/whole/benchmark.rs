@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::plans::{plan, rows, run, sim};
+use crate::running::Running;
 use crate::support::{Home, read, wait_for};
 
 #[test]
@@ -49,6 +50,30 @@ fn winners_repeat_in_abba_order_and_neighbours_share_a_launch() {
 }
 
 #[test]
+fn a_running_server_is_measured_and_left_running() {
+    let home = Home::new();
+    let mut server = Running::start(&home, "vllm", &["--served-model-name", "sim-8b"]);
+    let mut frameworks = json!({"vllm": {"url": server.url}});
+    let record = run(&home, &plan(frameworks.clone()));
+    assert_eq!(record["state"], "done", "{record:#}");
+    let row = &rows(&home)[0];
+    assert_eq!(row["status"], "ok", "{row:#}");
+    assert_eq!(row["extras"]["output_tokens"]["total"], 6 * 16, "{row:#}");
+    assert_eq!(row["server_argv"], json!([]));
+    assert!(server.child.try_wait().unwrap().is_none());
+    frameworks["vllm"]["base_server_flags"] = json!({"max_model_len": 100});
+    let error = home
+        .call("run_benchmark", &json!({"plan": plan(frameworks)}))
+        .unwrap_err();
+    assert_eq!(error["error"], "invalid_plan");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("frameworks.vllm.base_server_flags"),
+        "{message}"
+    );
+}
+
+#[test]
 fn rows_hold_what_was_asked_and_what_was_measured() {
     let home = Home::new();
     let mut plan = plan(json!({"vllm": {"command": sim(&home, "vllm", &[])}}));
@@ -61,6 +86,14 @@ fn rows_hold_what_was_asked_and_what_was_measured() {
     assert_eq!(row["metrics"]["success_rate"], 1.0);
     // 6 requests of 16 tokens, as the server's own counter has it.
     assert_eq!(row["server_generation_tokens_delta"], 96.0);
+    assert_eq!(row["server_counts"]["prompt_tokens"], 192.0);
+    assert_eq!(row["framework_version"], env!("CARGO_PKG_VERSION"));
+    for help in ["server_help", "benchmark_help"] {
+        let path = row["artifacts"][help].as_str().unwrap();
+        assert!(read(path).contains("--"), "{path}");
+    }
+    let flags = row["validated_cli_flags"]["server"].to_string();
+    assert!(flags.contains("--decode-base-ms"), "{flags}");
     assert!(row["timing"]["warmup_passes"].as_u64().unwrap() >= 2);
     assert_eq!(row["sla"]["passed"], true);
     let command = row["server_command"].as_str().unwrap();
@@ -90,7 +123,7 @@ fn a_broken_sla_is_in_the_row_and_loses() {
     }));
     plan["sla"] = json!({"max_p50_ttft_ms": 200});
     let record = run(&home, &plan);
-    assert_eq!(record["winners"][0]["framework"], "fine");
+    assert_eq!(record["winners"][0]["framework"], "fine", "{record:#}");
     let rows = rows(&home);
     assert_eq!(rows[0]["sla"]["passed"], false);
     assert!(

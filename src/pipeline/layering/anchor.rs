@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::{Bag, Dense};
 
+/// Anchors that are tried, at most.
+const ANCHORS: usize = 4;
 /// Symbols whose cuts are compared, at most.
 const MOST: usize = 128;
 /// Cuts must span at least this part of the sequence.
@@ -57,7 +59,7 @@ pub(super) fn ranked(dense: &Dense) -> Vec<u32> {
     let mixed = |cut: &Cut| if known { cut.mixing.powi(4) } else { 1.0 };
     let score = |cut: &Cut| cut.likeness * cut.likeness * cut.count as f64 * mixed(cut);
     passing.sort_by(|a, b| score(b).total_cmp(&score(a)));
-    passing.iter().take(4).map(|cut| cut.symbol).collect()
+    passing.iter().take(ANCHORS).map(|cut| cut.symbol).collect()
 }
 
 fn cuts(dense: &Dense) -> Vec<Cut> {

@@ -56,15 +56,14 @@ fn most_families_need_no_kernel_to_be_known() {
     }
 }
 
-/// Noise of up to 3% of the kernels, inserted anywhere: 300 seeds a family.
+/// As many kernels as 3% of the pass, inserted anywhere: 300 seeds a family.
 #[test]
 fn inserted_kernels_never_change_the_count() {
     const SEEDS: u64 = 300;
     let mut lost = Vec::new();
     for family in families() {
         for seed in 0..SEEDS {
-            let share = [0.03, 0.02, 0.01][(seed % 3) as usize];
-            let noisy = with_noise(&family, share, seed);
+            let noisy = with_noise(&family, 0.03, seed);
             let found = count(&noisy, false);
             if found != family.layers {
                 lost.push((family.name, seed, found, family.layers));
@@ -72,31 +71,4 @@ fn inserted_kernels_never_change_the_count() {
         }
     }
     assert!(lost.is_empty(), "{lost:?}");
-}
-
-#[test]
-fn scan_noise() {
-    let seeds: u64 = std::env::var("SEEDS")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(1);
-    let from: u64 = std::env::var("FROM")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(0);
-    let mut cases = 0;
-    for family in families() {
-        for seed in from..from + seeds {
-            let noisy = with_noise(&family, 0.03, seed);
-            let found = count(&noisy, false);
-            cases += 1;
-            if found != family.layers {
-                eprintln!(
-                    "LOST {} seed {seed}: {found} of {}",
-                    family.name, family.layers
-                );
-            }
-        }
-    }
-    eprintln!("CASES {cases}");
 }
