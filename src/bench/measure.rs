@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::failure::RunFailure;
+use super::failure::{RunFailure, UNDER_LOAD};
 use super::load::{Arrivals, Live, LoadOutcome, LoadRun, Sampling, write_samples};
 use super::metrics::{Metrics, SloLimits, summarize};
 use super::plan::{LoadPoint, Plan, Scenario};
@@ -16,10 +16,11 @@ use super::row::RowStatus;
 use super::server::{Server, drive, load_endpoint};
 use super::session::Phase;
 use super::warmup::{Warmup, warm_up};
+use super::watch::{About, Watch};
 use super::workload::workload_sha256;
 use crate::engine::Counts;
 use crate::job::JobHandle;
-use crate::launch::{GpuMeter, GpuTelemetry};
+use crate::launch::{GpuMeter, GpuReading, GpuTelemetry};
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct RunSpec<'a> {
     pub repeat: u32,
     /// For progress messages.
     pub title: String,
+    pub framework: &'a str,
+    pub candidate_id: &'a str,
     /// Where the raw samples go.
     pub raw: PathBuf,
 }
@@ -48,6 +51,8 @@ pub struct Measured {
     /// What the server itself counted over the run.
     pub server_counts: Option<Counts>,
     pub gpu: Option<GpuTelemetry>,
+    /// Where the run's timeline is.
+    pub timeline: Option<PathBuf>,
     pub workload_sha256: String,
     pub warnings: Vec<String>,
 }
@@ -90,16 +95,24 @@ pub async fn measure(
         .load
         .max_concurrency
         .and_then(|most| NonZeroUsize::new(most as usize));
+    let names = [spec.framework, spec.candidate_id, &spec.scenario.name];
+    let about = About::of(server, &run, names);
     let meter = GpuMeter::start(&spec.plan.hardware.gpu_ids);
+    let watch = Watch::start(server);
     let started = Instant::now();
     let outcome = under_watch(server, spec, run, job).await;
     let run_s = started.elapsed().as_secs_f64();
-    let gpu = gpu_readings(meter, &spec.raw)?;
+    let seen = watch.end().await;
+    let readings = gpu_readings(meter, &spec.raw)?;
+    let gpu = GpuTelemetry::of(&readings);
     let outcome = outcome?;
     keep(&spec.raw, &outcome)?;
     let after = server.counts().await;
     let mut metrics = summarize(&outcome, &limits(spec.plan));
     metrics.row.joules_per_output_token = joules_per_output_token(gpu.as_ref(), &metrics);
+    let timeline = seen
+        .timeline(&about, &outcome, &readings, &spec.raw)
+        .map_err(|error| RunFailure::failed(error.to_string()))?;
     let mut measured = Measured {
         metrics,
         warmup,
@@ -109,6 +122,7 @@ pub async fn measure(
             .zip(after)
             .map(|(before, after)| after.since(&before)),
         gpu,
+        timeline,
         workload_sha256,
         warnings: Vec::new(),
     };
@@ -117,7 +131,7 @@ pub async fn measure(
 }
 
 /// Ends the telemetry of a run and keeps its readings beside the samples.
-fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemetry>, RunFailure> {
+fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Vec<GpuReading>, RunFailure> {
     let readings = meter.map(GpuMeter::finish).unwrap_or_default();
     if !readings.is_empty() {
         let lines: Vec<String> = readings
@@ -130,7 +144,7 @@ fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemet
         crate::disk::write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
             .map_err(|error| RunFailure::failed(error.to_string()))?;
     }
-    Ok(GpuTelemetry::of(&readings))
+    Ok(readings)
 }
 
 fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Option<f64> {
@@ -192,7 +206,7 @@ async fn under_watch(
         tokio::select! {
             outcome = &mut driven => return outcome,
             ended = server.ended() => {
-                break RunFailure::died(&ended, "under load", &server.log);
+                break RunFailure::died(&ended, UNDER_LOAD, &server.log);
             }
             () = &mut deadline => break RunFailure::of(
                 RowStatus::Timeout,
@@ -239,7 +253,7 @@ impl Measured {
         if failed.clone().count() > 0 {
             // Broken connections are seen before the process is gone.
             if let Ok(ended) = tokio::time::timeout(LAST_BREATH, server.ended()).await {
-                return Err(RunFailure::died(&ended, "under load", &server.log));
+                return Err(RunFailure::died(&ended, UNDER_LOAD, &server.log));
             }
             if let Some(failure) = RunFailure::out_of_memory(&server.log) {
                 return Err(failure);

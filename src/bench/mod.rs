@@ -8,14 +8,18 @@ mod candidate;
 mod cost;
 mod error;
 mod failure;
+mod fairness;
 pub(crate) mod gpus;
 pub mod import;
+mod imported;
 mod installation;
 mod launching;
 mod lineup;
 pub mod load;
+mod max_load;
 mod measure;
 pub mod metrics;
+mod model_files;
 pub mod plan;
 mod preparation;
 mod prompts;
@@ -32,14 +36,17 @@ mod source;
 mod summary;
 pub mod timeline;
 mod warmup;
+mod watch;
 mod winner;
 pub mod workload;
 
-pub use candidate::Candidate;
+pub use candidate::{Candidate, candidates_of};
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;
+pub use imported::{ImportFile, ImportRecord, ImportRequest, ImportedRow, import_results};
 pub(crate) use launching::{Sources, ready_sources};
+pub use max_load::{MaxLoad, Trial};
 pub use prompts::TokenIds;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
@@ -59,6 +66,9 @@ use serde::{Deserialize, Serialize};
 pub struct BenchResult {
     /// The best candidate of each scenario and load.
     pub winners: Vec<Standing>,
+    /// The highest rate of each framework's winner, where the plan asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
     pub wall_s: f64,

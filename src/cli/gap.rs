@@ -6,6 +6,8 @@ use clap::Args;
 use comfy_table::CellAlignment;
 
 use super::output::{self, Output};
+use super::why;
+use crate::bench::timeline::{Timeline, read_any};
 use crate::fault::Fault;
 use crate::gap::{self, GapRecord, GapRequest, ScenarioGap};
 
@@ -14,7 +16,8 @@ Examples:
   sota-loop gap out/candidates.jsonl --target sglang
   sota-loop gap out/candidates.jsonl --target sglang --metric p50_ttft_ms
 
-Positive gaps mean that the target is better. docs/gap.md states every rule.";
+Positive gaps mean that the target is better. docs/gap.md states every rule,
+docs/attribution.md how the time is split over causes.";
 
 /// Decide how far a framework is from the leader.
 #[derive(Debug, Args)]
@@ -28,6 +31,9 @@ pub struct GapArgs {
     /// A metric of the rows.
     #[arg(long, default_value = "request_throughput")]
     metric: String,
+    /// Draw the runs of each scenario over time, as SVG files in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pictures: Option<PathBuf>,
 }
 
 pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
@@ -36,8 +42,62 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
         metric: args.metric,
         ..GapRequest::new(args.target)
     };
-    let record = gap::check(&request, &rows)?;
-    output.record(&record, human)
+    let mut record = gap::check(&request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    let runs: Vec<_> = record
+        .scenarios
+        .iter()
+        .map(|scenario| runs_of(scenario, &rows))
+        .collect();
+    if let Some(folder) = &args.pictures {
+        for (scenario, runs) in record.scenarios.iter().zip(&runs) {
+            if let (Some(explanation), Some((target, leader))) = (&scenario.explanation, runs) {
+                let path = folder.join(format!("{}.svg", file_name(&place(scenario))));
+                why::draw(&path, target, leader, &why::title(explanation))?;
+            }
+        }
+    }
+    output.record(&record, |record| {
+        let mut text = String::new();
+        for (scenario, runs) in record.scenarios.iter().zip(&runs) {
+            if let Some(explanation) = &scenario.explanation {
+                let runs = runs.as_ref().map(|(target, leader)| (target, leader));
+                text.push_str(&format!(
+                    "{}\n{}\n\n",
+                    place(scenario),
+                    why::human(explanation, runs)
+                ));
+            }
+        }
+        text + &human(record)
+    })
+}
+
+/// Both timelines of a scenario's attribution.
+fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
+    scenario.explanation.as_ref()?;
+    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    // The attribution has read both; a picture less is no failure.
+    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+}
+
+fn file_name(place: &str) -> String {
+    place
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+/// The scenario with its load.
+fn place(scenario: &ScenarioGap) -> String {
+    match (scenario.request_rate, scenario.max_concurrency) {
+        (None, None) => scenario.scenario.clone(),
+        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
+        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
+        (Some(rate), Some(cap)) => {
+            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
+        }
+    }
 }
 
 /// One line a scenario, then the decision and why.
@@ -87,16 +147,8 @@ fn line(scenario: &ScenarioGap) -> [String; 7] {
         }
         None => "-".to_owned(),
     };
-    let place = match (scenario.request_rate, scenario.max_concurrency) {
-        (None, None) => scenario.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
-        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
-        }
-    };
     [
-        place,
+        place(scenario),
         side(&scenario.target),
         side(&scenario.leader),
         scenario.n.to_string(),

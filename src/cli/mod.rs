@@ -10,9 +10,12 @@ mod bench;
 mod call;
 mod capture;
 mod demo;
+mod demo_loop;
 mod gap;
+mod gate;
 mod guard;
 mod history;
+mod import;
 mod ncu;
 pub mod output;
 mod pipeline;
@@ -20,6 +23,7 @@ mod serve;
 mod sim;
 mod supervise;
 mod triage;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,12 +52,15 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Import(import::ImportArgs),
+    Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
     Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
+    Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
     #[command(hide = true)]
@@ -95,12 +102,15 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Import(args) => import::run(args, output),
+        Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),
         Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),

@@ -6,10 +6,10 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::pipeline::{
-    self, Change, Comparison, Detail, LayerFlow, PassChoice, PassRow, PipelineRecord,
-    PipelineRequest,
+    self, Change, Comparison, LayerFlow, PassChoice, PassRow, PipelineRecord, PipelineRequest,
 };
 use crate::trace::Stage;
 

@@ -6,11 +6,12 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::trace::short;
 use crate::triage::{
-    self, Bubble, Detail, FusionRow, KernelRow, OverlapRow, StageComparison, StageRecord,
-    TriageRecord, TriageRequest,
+    self, Bubble, FusionRow, KernelRow, OverlapRow, StageComparison, StageRecord, TriageRecord,
+    TriageRequest,
 };
 
 const EXAMPLES: &str = "\

@@ -112,8 +112,10 @@ impl Server {
             // A closed inbox means that the call is over.
             let _ = notes.send((done, total, message));
         };
+        let client = context.client_info().map(|client| client.name);
         let tool_context =
-            ToolContext::new(self.project_dir.clone(), Some(Arc::new(sink)), cancelled);
+            ToolContext::new(self.project_dir.clone(), Some(Arc::new(sink)), cancelled)
+                .of_client(client);
         let token = context.meta.get_progress_token();
         let work = entry.call(arguments, tool_context);
         tokio::pin!(work);

@@ -52,6 +52,8 @@ type ProgressSink = dyn Fn(f64, Option<f64>, String) + Send + Sync;
 pub struct ToolContext {
     /// The project folder that the host named, if any.
     pub project_dir: Option<PathBuf>,
+    /// The name that the client gave itself, such as `claude-code`.
+    pub client: Option<String>,
     progress: Option<Arc<ProgressSink>>,
     cancelled: watch::Receiver<bool>,
 }
@@ -64,9 +66,17 @@ impl ToolContext {
     ) -> Self {
         Self {
             project_dir,
+            client: None,
             progress,
             cancelled,
         }
+    }
+
+    /// For a client that gave its name.
+    #[must_use]
+    pub fn of_client(mut self, client: Option<String>) -> Self {
+        self.client = client;
+        self
     }
 
     /// A caller that neither watches progress nor cancels.

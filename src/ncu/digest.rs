@@ -1,5 +1,6 @@
 //! The digest: reports in, one record with exactly one next edit out.
 
+use crate::detail::Detail;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,8 +16,8 @@ use super::group::{Group, groups, spread_pct};
 use super::hotspots::Finder;
 use super::read::read_with;
 use super::record::{
-    Detail, DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, Occupancy,
-    RuleSummary, Stall, TriedEdit, Verdict,
+    DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, Occupancy, RuleSummary, Stall,
+    TriedEdit, Verdict,
 };
 use super::report::{Launch, MessageKind, Report, SpeedupScope};
 use super::rules::Rules;

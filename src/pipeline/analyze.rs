@@ -12,9 +12,10 @@ use super::pass::{Pass, Passes};
 use super::perfetto;
 use super::record::{PassState, PerfettoRange, PipelineRecord, Totals};
 use super::report;
-use super::request::{Detail, PassChoice, PipelineRequest};
+use super::request::{PassChoice, PipelineRequest};
 use super::search::Found;
 use super::summary;
+use crate::detail::Detail;
 use crate::disk::{self, DiskError};
 use crate::trace::{self, CategoryColumn, GpuKind, ReadOptions, Trace};
 

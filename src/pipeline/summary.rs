@@ -23,7 +23,7 @@ impl Totals {
 
 /// Leaves what a reader looks at first: one pass of each kind and the chosen
 /// one, one layer of each type and those asked for, the hottest kernels.
-pub(super) fn shorten(record: &mut PipelineRecord, request: &PipelineRequest) {
+pub fn shorten(record: &mut PipelineRecord, request: &PipelineRequest) {
     shorten_passes(record);
     let mut layers: Vec<u32> = request.layers.clone();
     layers.extend(request.compare_layers.iter().flatten());

@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use sota_loop::pipeline::{self, Detail, PassChoice, PipelineRecord, PipelineRequest};
+use sota_loop::detail::Detail;
+use sota_loop::pipeline::{self, PassChoice, PipelineRecord, PipelineRequest};
 use sota_loop::sim::Dialect;
 use sota_loop::sim::trace::{
     Launch, Mixer, ModelShape, PassSpec, PassStage, TraceSpec, TruePass, write_trace,
@@ -209,7 +210,7 @@ fn every_kernel_is_read_and_every_step_accounted_for() {
                 assert!(read.warnings.is_empty(), "{case}: {:?}", read.warnings);
                 let record = triage::analyze(&TriageRequest {
                     input: written.path.clone(),
-                    detail: triage::Detail::Full,
+                    detail: Detail::Full,
                     ..TriageRequest::default()
                 })
                 .unwrap();

@@ -1,8 +1,11 @@
 //! The program as its users run it: the binary, real processes, real files.
 
 mod benchmark;
+mod campaign;
 mod capture;
+mod engines;
 mod faults;
+mod import;
 mod launch;
 mod mcp;
 mod plans;

@@ -17,8 +17,9 @@ const LONG: usize = 2;
 /// What speaks for a layering.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
-    /// Whether nothing is odd: each layer resembles another, and where kernels
-    /// are known that mix tokens, each has one.
+    /// Whether nothing is odd: the layers are in one run, each resembles
+    /// another, and where kernels are known that mix tokens, each has one. Or
+    /// there are several runs alike, which noise does not make: passes.
     pub sound: bool,
     /// For comparing layerings of one sequence.
     pub score: f64,
@@ -47,13 +48,21 @@ impl Fit {
         let mixing = if knows { mixing as f64 / count } else { 1.0 };
         let like = likeness.iter().sum::<f64>() / count;
         Self {
-            sound: layering.runs.len() == 1
-                && mixing >= 1.0
-                && longest < LONG * usual
-                && likeness.iter().all(|&likeness| likeness >= ODD),
+            sound: is_several_passes(layering)
+                || layering.runs.len() == 1
+                    && mixing >= 1.0
+                    && longest < LONG * usual
+                    && likeness.iter().all(|&likeness| likeness >= ODD),
             score: like.powi(4) * mixing.powi(4) * count.sqrt(),
         }
     }
+}
+
+/// Whether two runs or more are about as long as the longest.
+fn is_several_passes(layering: &Layering) -> bool {
+    let most = layering.longest().len();
+    let long = |run: &&Vec<Range<usize>>| 4 * run.len() >= 3 * most;
+    layering.runs.iter().filter(long).count() >= 2
 }
 
 /// How much a layer is like the one nearby that it is most like.
