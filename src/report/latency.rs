@@ -12,7 +12,10 @@ use crate::bench::metrics::{Distribution, e2e_ms, tpot_ms, ttft_ms};
 use crate::chart::{Axis, ChartError, Frame, SERIES, Strokes, Tone, short};
 use crate::gap::{ScenarioGap, Side};
 
-const LATENCIES: [(&str, &str, fn(&Sample) -> Option<f64>); 3] = [
+/// Milliseconds of a request, if it got so far.
+type Latency = fn(&Sample) -> Option<f64>;
+
+const LATENCIES: [(&str, &str, Latency); 3] = [
     ("TTFT", "time to first token, ms", ttft_ms),
     ("TPOT", "time per output token, ms", tpot_ms),
     ("E2E", "end to end, ms", e2e_ms),
