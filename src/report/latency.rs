@@ -41,10 +41,6 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Distribution of latencies",
         "Share of requests that were at least this fast, over all good repeats of each side, from the raw samples. A curve further to the left is better.",
     );
-    let scenarios = material
-        .gap()
-        .map(|gap| gap.scenarios.as_slice())
-        .unwrap_or_default();
     let mut table = Table::new(&[
         "scenario",
         "side",
@@ -58,7 +54,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     ]);
     let mut data = Vec::new();
     let mut unread: Vec<String> = Vec::new();
-    for gap in scenarios {
+    for gap in material.scenarios() {
         let sides: Vec<(Recorded, Tone)> = [(&gap.target, TARGET), (&gap.leader, LEADER)]
             .into_iter()
             .filter_map(|(side, tone)| {

@@ -121,6 +121,11 @@ impl Material {
         self.gaps.last().map(|point| &point.record)
     }
 
+    /// The scenarios of the newest gap decision.
+    pub fn scenarios(&self) -> &[ScenarioGap] {
+        self.gap().map_or(&[], |gap| gap.scenarios.as_slice())
+    }
+
     /// The good runs of one side in a scenario.
     pub fn rows_of<'a>(
         &'a self,

@@ -58,10 +58,6 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "The runs over time",
         "Target and leader of the pair that the attribution rests on, on one scale of time: requests that the engine works on, share of its KV cache in use as it tells itself, and output tokens a second as the client received them.",
     );
-    let scenarios = material
-        .gap()
-        .map(|gap| gap.scenarios.as_slice())
-        .unwrap_or_default();
     let mut table = Table::new(&[
         "scenario",
         "side",
@@ -75,7 +71,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "sources",
     ]);
     let mut data = Vec::new();
-    for gap in scenarios {
+    for gap in material.scenarios() {
         let Some((repeat, runs)) = runs(material, gap) else {
             continue;
         };

@@ -1,10 +1,11 @@
 //! Reading `timeline.jsonl`, of each line only what an attribution needs.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::bounded_lines::BoundedLines;
 use crate::gap::GapError;
 
 /// Longest line that is read.
@@ -144,7 +145,7 @@ pub fn read_run(path: &Path) -> Result<Run, GapError> {
 }
 
 /// Reads the lines of a timeline; `path` names them in errors.
-pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> {
+pub fn parse_run(lines: impl BufRead, path: &Path) -> Result<Run, GapError> {
     let bad = |line: usize, problem: String| GapError::BadTimeline {
         path: path.to_path_buf(),
         line,
@@ -152,22 +153,17 @@ pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> 
     };
     let mut run = Run::default();
     let mut seen = false;
-    let mut text = Vec::new();
+    let mut lines = BoundedLines::new(lines, LONGEST_LINE);
+    let failed = |source| GapError::ReadTimeline {
+        path: path.to_path_buf(),
+        source,
+    };
     for number in 1.. {
-        text.clear();
-        let taken = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut text)
-            .map_err(|source| GapError::ReadTimeline {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        if taken == 0 {
+        let Some(text) = lines.next_line().map_err(failed)? else {
             break;
-        }
+        };
         let line: Line =
-            serde_json::from_slice(&text).map_err(|error| bad(number, error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| bad(number, error.to_string()))?;
         match line {
             Line::Run(facts) => {
                 run.facts = facts;
