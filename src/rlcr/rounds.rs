@@ -55,6 +55,10 @@ fn review_of(state: &State, world: &World) -> Review {
         state.round(),
         &gates::evaluate(state, world),
         open.as_ref().map(|attempt| attempt.id()),
+        state
+            .attempts_closed
+            .iter()
+            .any(|closed| closed.seq > state.round_began()),
     )
 }
 
