@@ -49,15 +49,11 @@ pub struct Review {
 
 impl Review {
     /// Reviews round `round` (from 0) by the gates as they stand at its end.
-    /// `open_attempt` names an attempt that was not closed. `attempted` tells
-    /// that the round closed one: it could only open on the round's evidence,
-    /// which speaks of the tree before it.
-    pub fn of(
-        round: u32,
-        gates: &[GateState],
-        open_attempt: Option<&str>,
-        attempted: bool,
-    ) -> Self {
+    /// `open_attempt` names an attempt that was not closed. `used` tells that
+    /// the round has used its evidence: an attempt was closed, which could only
+    /// open on it and has moved the tree since, or launch parameters were the
+    /// cause and were searched again.
+    pub fn of(round: u32, gates: &[GateState], open_attempt: Option<&str>, used: bool) -> Self {
         let full_alignment = is_full_alignment(round);
         let mut items = vec![Item {
             text: "every attempt is closed".to_owned(),
@@ -72,7 +68,7 @@ impl Review {
                 .iter()
                 .filter(|state| OF_EVERY_ROUND.contains(&state.gate))
                 .map(|state| {
-                    let holds = state.open || (attempted && state.gate == Gate::Evidence);
+                    let holds = state.open || (used && state.gate == Gate::Evidence);
                     Item {
                         text: format!("gate `{}`", state.gate.name()),
                         holds,
