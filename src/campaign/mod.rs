@@ -43,7 +43,7 @@ pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
 pub use open::{HardwareRequest, OpenRequest, open};
 pub use record::{
-    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question,
+    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question, gap_rows,
     history as record_history, note, pipeline as record_pipeline, profile as record_profile,
     tried_edits,
 };
