@@ -3,6 +3,7 @@
 //! A campaign is a folder under `runs/` of the workspace. Its one truth is the
 //! event log `humanize/lineage.jsonl`; everything else is rendered from it.
 
+mod brief;
 pub mod checkout;
 mod checks;
 mod error;
