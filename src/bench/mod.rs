@@ -65,6 +65,13 @@ pub use winner::{Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
 
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("timeline-sources.toml", |_| {
+    timeline::SOURCES.problem()
+})];
+
 /// `result.json` of a benchmark job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchResult {

@@ -128,17 +128,18 @@ pub(super) fn human(record: &GapRecord) -> String {
         text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     let decision = serde_json::to_value(record.decision)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();
-    text.push_str(&format!(
+    let last = format!(
         "decision: {decision} ({})\nnext: {}",
         record.decision_reason, record.next
-    ));
-    text
+    );
+    text + &output::prose(&last)
 }
 
 fn line(scenario: &ScenarioGap) -> [String; 6] {

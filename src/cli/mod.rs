@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::catalogues;
 use crate::fault::{Fault, FaultCode};
 use output::Output;
 
@@ -92,7 +93,13 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let output = Output::new(cli.json);
-    match dispatch(cli.command, &output) {
+    // A server that starts can tell its client what is wrong; see `mcp::Entry`.
+    let checked = match &cli.command {
+        Command::Serve(_) | Command::Gate(_) | Command::Guard(_) => Ok(()),
+        _ => catalogues::check(),
+    };
+    let done = checked.and_then(|()| dispatch(cli.command, &output));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             output.fault(&fault);

@@ -34,6 +34,13 @@ pub use student::{two_sided_probability, two_sided_quantile};
 use candidates::Yardstick;
 use scenario::{Cell, compare, percent};
 
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("where-to-look.toml", |_| {
+    attribution::PLACES.problem()
+})];
+
 /// Level of every interval.
 const CONFIDENCE: f64 = 0.95;
 /// No more than this many repeats are asked for; there the point estimate decides.

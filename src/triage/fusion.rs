@@ -1,7 +1,6 @@
 //! Which known fusions a stage uses, misses or uses in part.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -9,6 +8,7 @@ use super::kernel::{Kernel, KernelId, Kernels};
 use super::loaded::Loaded;
 use super::record::{FusionEvidence, FusionRow, FusionStatus};
 use super::units::{microseconds, percent, rounded};
+use crate::references::Catalogue;
 use crate::trace::Step;
 
 /// Kernels shown for a fusion.
@@ -20,7 +20,7 @@ const LEAST_PER_STEP: f64 = 4.0;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Catalogue {
+pub(super) struct Table {
     pattern: Vec<Pattern>,
 }
 
@@ -42,10 +42,10 @@ struct Pattern {
     chain: Vec<Vec<String>>,
 }
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
-    // A test parses the catalogue, so the default is never what ships.
-    toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap_or_default()
-});
+pub(super) static PATTERNS: Catalogue<Table> = Catalogue::new(
+    "fusion-patterns.toml",
+    include_str!("../../references/fusion-patterns.toml"),
+);
 
 /// Words that mark a kernel as the end of the GEMM before it.
 const FINISHES_GEMM: [&str; 2] = ["splitkreduce", "splitk_reduce"];
@@ -166,7 +166,8 @@ pub(super) fn fusion_table(
     steps: u32,
     total_ns: i64,
 ) -> Vec<FusionRow> {
-    let mut table: Vec<FusionRow> = CATALOGUE
+    let mut table: Vec<FusionRow> = PATTERNS
+        .table()
         .pattern
         .iter()
         .filter_map(|pattern| {
@@ -291,8 +292,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_whole() {
-        let catalogue: Catalogue =
-            toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap();
+        let catalogue = PATTERNS.table();
         assert!(catalogue.pattern.len() >= 40);
         let names: std::collections::HashSet<_> = catalogue
             .pattern
