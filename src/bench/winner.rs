@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::candidate::{Candidate, candidates};
 use super::plan::Plan;
 use super::ranking::{Standing, standings};
@@ -22,6 +24,39 @@ pub struct WinnerQuery<'a> {
     pub scenario: Option<&'a str>,
     /// The plan that was measured; default: the one that the job recorded.
     pub plan: Option<Plan>,
+    /// What a campaign has sealed; wins over what was measured since.
+    pub sealed: Option<&'a SealedCommands>,
+}
+
+/// The commands that a campaign has sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedCommands {
+    pub plan: Plan,
+    pub commands: Vec<SealedCommand>,
+}
+
+/// The command of one framework for one scenario and load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedCommand {
+    pub scenario: String,
+    pub request_rate: Option<f64>,
+    pub max_concurrency: Option<u32>,
+    pub candidate: Candidate,
+}
+
+impl SealedCommands {
+    /// A framework's command where it stands as `best` says; none where only
+    /// others were sealed.
+    fn of(&self, best: &Standing) -> Option<&Candidate> {
+        let fits = |command: &&SealedCommand| {
+            command.candidate.framework == best.framework
+                && command.scenario == best.scenario
+                && command.request_rate == best.request_rate
+                && command.max_concurrency == best.max_concurrency
+        };
+        let found = self.commands.iter().find(fits);
+        found.map(|command| &command.candidate)
+    }
 }
 
 /// A framework's best candidate in one scenario.
@@ -36,6 +71,28 @@ pub struct Winner {
     pub argv: Vec<String>,
     /// The framework that is first in the scenario.
     pub leader: String,
+    /// Whether the command is the sealed one.
+    pub sealed: bool,
+    pub version: MeasuredVersion,
+}
+
+/// The framework's version when it was measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredVersion {
+    /// As the row has it.
+    pub framework: Option<String>,
+    /// As the server itself told it.
+    pub server: Option<String>,
+}
+
+impl MeasuredVersion {
+    /// The version of a server that is launched later: the one that was
+    /// measured, unless the server now tells another than it did then.
+    pub fn of_launch(&self, told: Option<&str>) -> Option<String> {
+        let is_same = told.is_none() || told == self.server.as_deref();
+        let measured = self.framework.clone().filter(|_| is_same);
+        measured.or_else(|| told.map(str::to_owned))
+    }
 }
 
 /// Label of rows that are only a trial.
@@ -43,21 +100,43 @@ const SMOKE: &str = "smoke";
 
 /// Finds the winner in the newest job that measured the framework.
 pub fn winner(query: WinnerQuery<'_>) -> Result<Winner, BenchError> {
-    let rows = rows_file::of_all(query.rows)?;
-    let rows = newest_job(&rows, &query);
-    let (best, leader) = slowest_cell(&rows, &query).ok_or_else(|| none(&query, &rows))?;
+    let all = rows_file::of_all(query.rows)?;
+    let rows = newest_job(&all, &query);
+    let (mut best, leader) = slowest_cell(&rows, &query).ok_or_else(|| none(&query, &rows))?;
+    let sealed = query
+        .sealed
+        .and_then(|sealed| Some((&sealed.plan, sealed.of(&best)?)));
+    if let Some((_, candidate)) = sealed {
+        best.candidate_id.clone_from(&candidate.id);
+    }
     let row = rows
         .iter()
         .rev()
+        .chain(all.iter().rev())
         .find(|row| is_row_of(row, &best))
         .ok_or_else(|| none(&query, &rows))?;
-    let plan = match query.plan {
-        Some(plan) => plan,
-        None => plan_of(row)?,
+    let (plan, candidate) = match (sealed, query.plan) {
+        (Some((plan, candidate)), _) => (plan.clone(), candidate.clone()),
+        (None, Some(plan)) => {
+            let candidate = candidate_of(&plan, row)?;
+            (plan, candidate)
+        }
+        (None, None) => {
+            let plan = plan_of(row)?;
+            let candidate = candidate_of(&plan, row)?;
+            (plan, candidate)
+        }
     };
-    let candidate = candidate_of(&plan, row)?;
     check_command(&plan, &candidate, row)?;
     Ok(Winner {
+        sealed: sealed.is_some(),
+        version: MeasuredVersion {
+            framework: row.framework_version.clone(),
+            server: row
+                .server_settings
+                .as_ref()
+                .and_then(|settings| settings.version.clone()),
+        },
         candidate,
         plan,
         workload: row.workload.clone(),

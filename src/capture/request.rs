@@ -151,6 +151,14 @@ impl Graphs {
 }
 
 impl StageChoice {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Both => "both",
+        }
+    }
+
     pub fn stages(self) -> Vec<CapturedStage> {
         match self {
             Self::Prefill => vec![CapturedStage::Prefill],

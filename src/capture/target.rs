@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::CaptureError;
+use super::landing::{self, Landed, Landing};
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
-use super::landing::{self, Landed, Landing};
-use super::CaptureError;
 use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
 use crate::engine::{self, Engine, Profiler, Window};
@@ -110,6 +110,11 @@ impl Target {
     /// The command of a launched server.
     pub fn argv(&self) -> Option<&[String]> {
         self.server.as_ref().map(|server| server.argv.as_slice())
+    }
+
+    /// The version that a launched server tells.
+    pub fn version(&self) -> Option<&str> {
+        self.server.as_ref()?.settings.version.as_deref()
     }
 
     /// Starts recording. Engines whose range is fixed at launch need no start.
