@@ -282,3 +282,99 @@ fn check_command(plan: &Plan, candidate: &Candidate, row: &Row) -> Result<(), Be
         difference,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bench::metrics::RowMetrics;
+
+    fn plan(flags: serde_json::Value) -> Plan {
+        let plan = json!({
+            "model": {"name": "m"},
+            "dataset": {"num_prompts": 4, "scenario_names": ["chat"], "input_len": [8], "output_len": [8]},
+            "search": {"output_dir": "out"},
+            "frameworks": {"sglang": {
+                "command": ["engine", "--port", "{port}"],
+                "base_server_flags": {},
+                "candidates": flags,
+            }},
+        });
+        super::super::plan_from(&plan, Path::new("/w")).unwrap()
+    }
+
+    fn candidate(plan: &Plan) -> Candidate {
+        let found = candidates(plan, "sglang", &plan.frameworks["sglang"]);
+        found.list.into_iter().next().unwrap()
+    }
+
+    fn row(plan: &Plan, job: &str) -> Row {
+        let candidate = candidate(plan);
+        Row {
+            framework: "sglang".to_owned(),
+            framework_version: Some("1.0".to_owned()),
+            candidate_id: candidate.id.clone(),
+            status: RowStatus::Ok,
+            job_id: job.to_owned(),
+            workload: Workload {
+                scenario: "chat".to_owned(),
+                ..Workload::default()
+            },
+            metrics: Some(RowMetrics::default()),
+            server_argv: argv(plan, &plan.frameworks["sglang"], &candidate, 30_000).unwrap(),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn the_sealed_command_wins_over_what_was_measured_since() {
+        let sealed = plan(json!({"base": {}}));
+        let since = plan(json!({"base,fast=1": {"fast": 1}}));
+        let dir = tempfile::tempdir().unwrap();
+        let rows = dir.path().join("candidates.jsonl");
+        let lines: Vec<String> = [row(&sealed, "bench-1"), row(&since, "bench-2")]
+            .iter()
+            .map(|row| serde_json::to_string(row).unwrap() + "\n")
+            .collect();
+        std::fs::write(&rows, lines.concat()).unwrap();
+        let commands = SealedCommands {
+            plan: sealed.clone(),
+            commands: vec![SealedCommand {
+                scenario: "chat".to_owned(),
+                request_rate: None,
+                max_concurrency: None,
+                candidate: candidate(&sealed),
+            }],
+        };
+        let asked = |plan, sealed| {
+            winner(WinnerQuery {
+                rows: &rows,
+                framework: "sglang",
+                scenario: None,
+                plan,
+                sealed,
+            })
+        };
+        let found = asked(None, Some(&commands)).unwrap();
+        assert!(found.sealed);
+        assert_eq!(found.candidate, candidate(&sealed));
+        assert_eq!(found.plan, sealed);
+        assert_eq!(found.argv.last().unwrap(), "30000");
+        let newest = asked(Some(since.clone()), None).unwrap();
+        assert!(!newest.sealed);
+        assert_eq!(newest.candidate, candidate(&since));
+    }
+
+    #[test]
+    fn a_server_that_tells_another_version_than_before_has_that_one() {
+        let measured = MeasuredVersion {
+            framework: Some("0.25.0".to_owned()),
+            server: Some("0.25.0+cu130".to_owned()),
+        };
+        let version = |told| measured.of_launch(told);
+        assert_eq!(version(None).as_deref(), Some("0.25.0"));
+        assert_eq!(version(Some("0.25.0+cu130")).as_deref(), Some("0.25.0"));
+        assert_eq!(version(Some("0.26.0")).as_deref(), Some("0.26.0"));
+    }
+}
