@@ -61,7 +61,7 @@ pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
 pub use source::SourceState;
-pub use winner::{Winner, WinnerQuery, winner};
+pub use winner::{MeasuredVersion, SealedCommand, SealedCommands, Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
 
