@@ -328,7 +328,7 @@ mod tests {
     fn every_source_is_a_file_and_every_merged_kernel_is_recognised() {
         let source = regex::Regex::new(r"^[\w-]+/[\w-]+: [\w/-]+(\.\w+)+$").unwrap();
         let symbol = regex::Regex::new(r"^\w+$").unwrap();
-        for pattern in &CATALOGUE.pattern {
+        for pattern in &PATTERNS.table().pattern {
             let name = &pattern.name;
             assert!(
                 source.is_match(&pattern.source),
@@ -353,7 +353,7 @@ mod tests {
     fn kernels_of_the_plain_form_are_no_merged_ones() {
         let named = |kernel: &str| -> Vec<&str> {
             let kernel = kernel.to_lowercase();
-            let patterns = CATALOGUE.pattern.iter();
+            let patterns = PATTERNS.table().pattern.iter();
             patterns
                 .filter(|pattern| {
                     pattern
