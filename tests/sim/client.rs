@@ -5,8 +5,6 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
-
 pub struct HttpReply {
     pub status: u16,
     pub body: String,
