@@ -69,8 +69,22 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 ));
             }
         }
-        text + &human(record)
+        text + &human(&without_told(record))
     })
+}
+
+/// The record without the warnings that its attributions have shown.
+fn without_told(record: &GapRecord) -> GapRecord {
+    let mut rest = record.clone();
+    let explanations = record
+        .scenarios
+        .iter()
+        .filter_map(|s| s.explanation.as_ref());
+    for told in explanations.flat_map(|explanation| &explanation.warnings) {
+        rest.warnings
+            .retain(|warning| !warning.ends_with(told.as_str()));
+    }
+    rest
 }
 
 /// Both timelines of a scenario's attribution.
@@ -148,7 +162,10 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
             let mean = side
                 .mean
                 .map_or_else(String::new, |mean| format!(" {mean:.3}"));
-            format!("{} {}{mean}", side.framework, side.candidate_id)
+            match output::is_narrow() {
+                true => format!("{}{mean}", side.framework),
+                false => format!("{} {}{mean}", side.framework, side.candidate_id),
+            }
         }
         None => "-".to_owned(),
     };

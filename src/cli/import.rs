@@ -79,7 +79,6 @@ fn human(record: &ImportRecord) -> String {
         "tok/s",
         "TTFT ms",
         "TPOT ms",
-        "client",
     ];
     let mut table = output::aligned(&header, &[2, 3, 4, 5, 6]);
     let number = |value: Option<f64>, digits: usize| {
@@ -94,7 +93,6 @@ fn human(record: &ImportRecord) -> String {
             number(row.total_token_throughput, 1),
             number(row.p50_ttft_ms, 1),
             number(row.p50_tpot_ms, 2),
-            row.client.clone(),
         ]);
     }
     let mut text = format!(

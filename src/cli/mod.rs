@@ -52,14 +52,18 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Examples:
-  sota-loop demo                                         the whole thing on simulated engines
-  sota-loop bench plan.yaml                              measure
-  sota-loop gap out/candidates.jsonl --target sglang     decide
-  sota-loop report out                                   look at it
+  sota-loop demo                              try it on simulated engines
+  sota-loop bench plan.yaml                   measure
+  sota-loop gap out/candidates.jsonl          decide
+  sota-loop report out                        look at it
 
-Exit codes: 0 done; 1 the command failed, and the error says why; 2 the arguments are wrong;
-130 the job was cancelled while it was followed. Colours only on a terminal, and not with
-NO_COLOR set.";
+Exit codes:
+  0    done
+  1    the command failed, and the error says why
+  2    the arguments are wrong
+  130  the job was cancelled while it was followed
+
+Colours appear only on a terminal, and not with NO_COLOR set.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

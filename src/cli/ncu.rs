@@ -175,9 +175,6 @@ fn human(record: &DigestRecord) -> String {
     format!("{}\nnext: {}", output::prose(text.trim_end()), record.next)
 }
 
-/// Reasons are left out where they would squeeze the names.
-const ROOM_FOR_REASONS: u16 = 100;
-
 fn kernels(record: &DigestRecord) -> comfy_table::Table {
     let mut header = vec![
         "kernel",
@@ -191,16 +188,13 @@ fn kernels(record: &DigestRecord) -> comfy_table::Table {
         "top stall",
     ];
     let why = 7;
-    let is_narrow = output::width() < ROOM_FOR_REASONS;
-    if is_narrow {
-        header.remove(why);
+    if output::is_narrow() {
+        header.truncate(why);
     }
     let mut table = output::aligned(&header, &[1, 2]);
     for kernel in &record.kernels {
         let mut cells = ncu::row(kernel).to_vec();
-        if is_narrow && why < cells.len() {
-            cells.remove(why);
-        }
+        cells.truncate(header.len());
         output::line(&mut table, cells);
     }
     table

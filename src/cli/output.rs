@@ -103,6 +103,14 @@ pub fn width() -> u16 {
     size.map_or(PLAIN_WIDTH, |(columns, _)| columns)
 }
 
+/// Below this many columns tables leave out what matters least.
+const NARROW: u16 = 100;
+
+/// Whether tables have little room.
+pub fn is_narrow() -> bool {
+    width() < NARROW
+}
+
 /// Text whose lines break between words where the terminal would break them
 /// anywhere; what follows a break is indented by two more than its line.
 pub fn prose(text: &str) -> String {

@@ -82,10 +82,7 @@ pub(super) fn human(record: &TriageRecord) -> String {
     parts.extend(record.stages.iter().map(stage));
     let mut last = String::new();
     if let Some(path) = &record.report_path {
-        last = format!(
-            "every row, and what was found in place: {}\n",
-            path.display()
-        );
+        last = format!("all rows: {}\n", path.display());
     }
     parts.push(format!("{last}next: {}", record.next));
     parts.join("\n\n")
@@ -142,10 +139,11 @@ fn bubbles(bubbles: &[Bubble]) -> Option<String> {
 }
 
 fn kernels(rows: &[KernelRow]) -> String {
-    let mut table = output::aligned(
-        &["kernel", "category", "ms", "share %", "launches", "source"],
-        &[2, 3, 4],
-    );
+    let mut header = vec!["kernel", "ms", "share %", "launches", "source"];
+    if !output::is_narrow() {
+        header.push("category");
+    }
+    let mut table = output::aligned(&header, &[1, 2, 3]);
     let mut guessed = false;
     for row in rows {
         let source = row.locations.first().map_or_else(String::new, |place| {
@@ -160,13 +158,13 @@ fn kernels(rows: &[KernelRow]) -> String {
         });
         let cells = [
             short(&row.name),
-            row.category.as_str().to_owned(),
             format!("{:.3}", row.gpu_time_us / 1000.0),
             format!("{:.2}", row.share_pct),
             row.launches.to_string(),
             source,
+            row.category.as_str().to_owned(),
         ];
-        output::line(&mut table, cells);
+        output::line(&mut table, cells.into_iter().take(header.len()));
     }
     match guessed {
         true => {
@@ -208,16 +206,11 @@ fn overlap(rows: &[OverlapRow]) -> Option<String> {
 
 /// Fusions that are not, or not everywhere, in place.
 fn fusion(rows: &[FusionRow]) -> Option<String> {
-    let mut table = output::aligned(
-        &[
-            "possible fusion",
-            "now",
-            "kernels a step",
-            "share %",
-            "available in",
-        ],
-        &[2, 3],
-    );
+    let mut header = vec!["possible fusion", "now", "kernels a step", "share %"];
+    if !output::is_narrow() {
+        header.push("available in");
+    }
+    let mut table = output::aligned(&header, &[2, 3]);
     let open = rows.iter().filter(|row| row.status != FusionStatus::Active);
     for row in open {
         let cells = [
@@ -227,7 +220,7 @@ fn fusion(rows: &[FusionRow]) -> Option<String> {
             format!("{:.2}", row.share_pct),
             row.available_in.clone(),
         ];
-        output::line(&mut table, cells);
+        output::line(&mut table, cells.into_iter().take(header.len()));
     }
     (!table.is_empty()).then(|| table.to_string())
 }
