@@ -20,8 +20,12 @@ pub struct WinnerQuery<'a> {
     /// A `candidates.jsonl`.
     pub rows: &'a Path,
     pub framework: &'a str,
-    /// Default: the scenario in which the framework is furthest behind.
+    /// Default: the slowest scenario, which is the same one whichever framework
+    /// is asked for.
     pub scenario: Option<&'a str>,
+    /// The framework whose gap says which scenario is slowest; none: the
+    /// scenario in which the first framework is furthest ahead of the second.
+    pub target: Option<&'a str>,
     /// The plan that was measured; default: the one that the job recorded.
     pub plan: Option<Plan>,
     /// What a campaign has sealed; wins over what was measured since.
@@ -170,32 +174,53 @@ fn newest_job(rows: &[Row], query: &WinnerQuery<'_>) -> Vec<Row> {
     rows.iter().filter(of_job).cloned().collect()
 }
 
-/// The framework's best standing where it is furthest behind, and who leads.
+/// The framework's best standing in the slowest scenario, and who leads there.
 fn slowest_cell(rows: &[Row], query: &WinnerQuery<'_>) -> Option<(Standing, String)> {
     let mut slowest: Option<(f64, Standing, String)> = None;
     for cell in standings(rows) {
-        let mut good = cell.into_iter().filter(|standing| {
-            standing.ok > 0
-                && query
-                    .scenario
-                    .is_none_or(|scenario| standing.scenario == scenario)
-        });
-        let Some(first) = good.next() else { continue };
-        let leader = first.framework.clone();
-        let most = first.request_throughput;
-        let own = std::iter::once(first)
-            .chain(good)
+        let good: Vec<Standing> = cell
+            .into_iter()
+            .filter(|standing| {
+                standing.ok > 0
+                    && query
+                        .scenario
+                        .is_none_or(|scenario| standing.scenario == scenario)
+            })
+            .collect();
+        let own = good
+            .iter()
             .find(|standing| standing.framework == query.framework);
-        let Some(own) = own else { continue };
-        let ratio = match (own.request_throughput, most) {
-            (Some(own), Some(most)) if most > 0.0 => own / most,
-            _ => 1.0,
+        let (Some(first), Some(own)) = (good.first(), own) else {
+            continue;
         };
+        let ratio = lag(&good, query.target);
         if slowest.as_ref().is_none_or(|(least, ..)| ratio < *least) {
-            slowest = Some((ratio, own, leader));
+            slowest = Some((ratio, own.clone(), first.framework.clone()));
         }
     }
     slowest.map(|(_, standing, leader)| (standing, leader))
+}
+
+/// Throughput of the target over the best of the others, or of the second
+/// framework over the first. `good` is ordered, the fastest first.
+fn lag(good: &[Standing], target: Option<&str>) -> f64 {
+    let best = |wanted: &dyn Fn(&str) -> bool| {
+        let found = good.iter().find(|standing| wanted(&standing.framework));
+        found.and_then(|standing| standing.request_throughput)
+    };
+    let target = target.filter(|target| good.iter().any(|one| one.framework == *target));
+    let (behind, ahead) = match (target, good.first()) {
+        (Some(target), _) => (best(&|one| one == target), best(&|one| one != target)),
+        (None, Some(first)) => (
+            best(&|one| one != first.framework),
+            first.request_throughput,
+        ),
+        (None, None) => (None, None),
+    };
+    match (behind, ahead) {
+        (Some(behind), Some(ahead)) if ahead > 0.0 => behind / ahead,
+        _ => 1.0,
+    }
 }
 
 fn is_row_of(row: &Row, best: &Standing) -> bool {
@@ -352,6 +377,7 @@ mod tests {
                 rows: &rows,
                 framework: "sglang",
                 scenario: None,
+                target: None,
                 plan,
                 sealed,
             })
@@ -364,6 +390,46 @@ mod tests {
         let newest = asked(Some(since.clone()), None).unwrap();
         assert!(!newest.sealed);
         assert_eq!(newest.candidate, candidate(&since));
+    }
+
+    #[test]
+    fn every_framework_is_asked_for_in_the_same_scenario() {
+        let measured = |framework: &str, scenario: &str, throughput| {
+            let mut row = row(&plan(json!({"base": {}})), "bench-1");
+            row.framework = framework.to_owned();
+            row.workload.scenario = scenario.to_owned();
+            row.metrics = Some(RowMetrics {
+                request_throughput: Some(throughput),
+                ..RowMetrics::default()
+            });
+            row
+        };
+        let rows = [
+            measured("sglang", "chat", 100.0),
+            measured("vllm", "chat", 98.0),
+            measured("sglang", "summarization", 95.0),
+            measured("vllm", "summarization", 100.0),
+            measured("slow", "chat", 10.0),
+        ];
+        let scenario = |framework, target| {
+            let query = WinnerQuery {
+                rows: Path::new("rows"),
+                framework,
+                scenario: None,
+                target,
+                plan: None,
+                sealed: None,
+            };
+            slowest_cell(&rows, &query).map(|(own, leader)| (own.scenario, leader))
+        };
+        let summarization = Some(("summarization".to_owned(), "vllm".to_owned()));
+        assert_eq!(scenario("sglang", None), summarization);
+        assert_eq!(scenario("vllm", None), summarization);
+        assert_eq!(scenario("vllm", Some("sglang")), summarization);
+        let chat = Some(("chat".to_owned(), "sglang".to_owned()));
+        assert_eq!(scenario("sglang", Some("vllm")), chat);
+        assert_eq!(scenario("vllm", Some("vllm")), chat);
+        assert_eq!(scenario("slow", None), chat);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub const SEALED_WINNER: &str = "sealed_winner";
 pub struct CaptureRequest {
     /// The framework, as the plan names it; with a URL, its engine: sglang, vllm, tensorrt-llm or tokenspeed.
     pub framework: String,
-    /// A scenario of the plan; default: the one in which the framework is furthest behind.
+    /// A scenario of the plan; default: the slowest, the same for every framework: in a campaign the one in which the target is furthest behind, else the one with the widest gap between the two fastest.
     #[serde(default)]
     pub scenario: Option<String>,
     #[serde(default)]

@@ -26,6 +26,8 @@ pub struct Place<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct InCampaign<'a> {
     pub root: &'a Path,
+    /// Its target framework.
+    pub target: &'a str,
     /// The present round.
     pub round: u32,
     /// Its commands, once they are sealed.
@@ -99,6 +101,7 @@ fn winner(
         rows: &rows,
         framework: &request.framework,
         scenario: request.scenario.as_deref(),
+        target: place.campaign.map(|campaign| campaign.target),
         plan,
         sealed,
     })?;

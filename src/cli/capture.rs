@@ -32,7 +32,7 @@ pub struct CaptureArgs {
     /// The framework, as the plan names it.
     #[arg(required_unless_present = "job")]
     framework: Option<String>,
-    /// A scenario of the plan [default: where the framework is furthest behind].
+    /// A scenario of the plan [default: the one with the widest gap].
     #[arg(long)]
     scenario: Option<String>,
     #[arg(long, value_enum, default_value = "both")]

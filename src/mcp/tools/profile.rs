@@ -183,11 +183,13 @@ pub(crate) fn capture_in(
         return Ok(capture::start(request, place)?.job);
     };
     let sealed = campaign::sealed_commands(campaign)?;
+    let state = campaign.state()?;
     let place = Place {
         workspace,
         campaign: Some(InCampaign {
             root: &campaign.root,
-            round: round_of(campaign)?,
+            target: state.target(),
+            round: state.round(),
             sealed: sealed.as_ref(),
         }),
     };
