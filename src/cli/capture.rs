@@ -203,10 +203,10 @@ fn human(record: &CaptureRecord) -> String {
     if let Some(digest) = &record.job.digest_path {
         text.push_str(&format!("digest: {}\n", digest.display()));
     }
+    let state = format!("{:?}", record.job.state).to_lowercase();
     text.push_str(&format!(
-        "{}: {:?}, {}\nlog:    {}",
+        "{}: {state}, {}\nlog:    {}",
         record.job.job_id,
-        record.job.state,
         record.job.message,
         record.job.log_path.display()
     ));

@@ -1,7 +1,6 @@
 //! Which known fusions a stage uses, misses or uses in part.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -9,6 +8,7 @@ use super::kernel::{Kernel, KernelId, Kernels};
 use super::loaded::Loaded;
 use super::record::{FusionEvidence, FusionRow, FusionStatus};
 use super::units::{microseconds, percent, rounded};
+use crate::references::Catalogue;
 use crate::trace::Step;
 
 /// Kernels shown for a fusion.
@@ -20,7 +20,7 @@ const LEAST_PER_STEP: f64 = 4.0;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Catalogue {
+pub(super) struct Table {
     pattern: Vec<Pattern>,
 }
 
@@ -48,10 +48,10 @@ struct Pattern {
     chain: Vec<Vec<String>>,
 }
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
-    // A test parses the catalogue, so the default is never what ships.
-    toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap_or_default()
-});
+pub(super) static PATTERNS: Catalogue<Table> = Catalogue::new(
+    "fusion-patterns.toml",
+    include_str!("../../references/fusion-patterns.toml"),
+);
 
 /// Words that mark a kernel as the end of the GEMM before it.
 const FINISHES_GEMM: [&str; 2] = ["splitkreduce", "splitk_reduce"];
@@ -172,7 +172,8 @@ pub(super) fn fusion_table(
     steps: u32,
     total_ns: i64,
 ) -> Vec<FusionRow> {
-    let mut table: Vec<FusionRow> = CATALOGUE
+    let mut table: Vec<FusionRow> = PATTERNS
+        .table()
         .pattern
         .iter()
         .filter_map(|pattern| {
@@ -297,8 +298,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_whole() {
-        let catalogue: Catalogue =
-            toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap();
+        let catalogue = PATTERNS.table();
         assert!(catalogue.pattern.len() >= 40);
         let names: std::collections::HashSet<_> = catalogue
             .pattern
@@ -328,7 +328,7 @@ mod tests {
     fn every_source_is_a_file_and_every_merged_kernel_is_recognised() {
         let source = regex::Regex::new(r"^[\w-]+/[\w-]+: [\w/-]+(\.\w+)+$").unwrap();
         let symbol = regex::Regex::new(r"^\w+$").unwrap();
-        for pattern in &CATALOGUE.pattern {
+        for pattern in &PATTERNS.table().pattern {
             let name = &pattern.name;
             assert!(
                 source.is_match(&pattern.source),
@@ -353,7 +353,7 @@ mod tests {
     fn kernels_of_the_plain_form_are_no_merged_ones() {
         let named = |kernel: &str| -> Vec<&str> {
             let kernel = kernel.to_lowercase();
-            let patterns = CATALOGUE.pattern.iter();
+            let patterns = PATTERNS.table().pattern.iter();
             patterns
                 .filter(|pattern| {
                     pattern
