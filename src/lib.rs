@@ -7,6 +7,7 @@ pub mod bench;
 pub mod bounded_lines;
 pub mod campaign;
 pub mod capture;
+mod catalogues;
 pub mod chart;
 pub mod checks;
 pub mod cli;

@@ -69,16 +69,33 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 ));
             }
         }
-        text + &human(record)
+        text + &human(&without_told(record))
     })
+}
+
+/// The record without the warnings that its attributions have shown.
+fn without_told(record: &GapRecord) -> GapRecord {
+    let mut rest = record.clone();
+    let explanations = record
+        .scenarios
+        .iter()
+        .filter_map(|s| s.explanation.as_ref());
+    for told in explanations.flat_map(|explanation| &explanation.warnings) {
+        rest.warnings
+            .retain(|warning| !warning.ends_with(told.as_str()));
+    }
+    rest
 }
 
 /// Both timelines of a scenario's attribution.
 fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
     scenario.explanation.as_ref()?;
-    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    let (_, [target, leader]) = gap::middle_pair(scenario, rows)?;
     // The attribution has read both; a picture less is no failure.
-    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+    Some((
+        read_any(&target.timeline, None).ok()?,
+        read_any(&leader.timeline, None).ok()?,
+    ))
 }
 
 fn file_name(place: &str) -> String {
@@ -128,17 +145,18 @@ pub(super) fn human(record: &GapRecord) -> String {
         text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     let decision = serde_json::to_value(record.decision)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();
-    text.push_str(&format!(
+    let last = format!(
         "decision: {decision} ({})\nnext: {}",
         record.decision_reason, record.next
-    ));
-    text
+    );
+    text + &output::prose(&last)
 }
 
 fn line(scenario: &ScenarioGap) -> [String; 6] {
@@ -147,7 +165,10 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
             let mean = side
                 .mean
                 .map_or_else(String::new, |mean| format!(" {mean:.3}"));
-            format!("{} {}{mean}", side.framework, side.candidate_id)
+            match output::is_narrow() {
+                true => format!("{}{mean}", side.framework),
+                false => format!("{} {}{mean}", side.framework, side.candidate_id),
+            }
         }
         None => "-".to_owned(),
     };

@@ -31,8 +31,11 @@ pub struct GapRequest {
     pub rounds: Vec<RoundProgress>,
 }
 
+/// The metric that decides where none is asked for.
+pub const DECIDING_METRIC: &str = "request_throughput";
+
 fn default_metric() -> String {
-    "request_throughput".to_owned()
+    DECIDING_METRIC.to_owned()
 }
 
 impl GapRequest {

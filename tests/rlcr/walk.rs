@@ -134,6 +134,7 @@ async fn from_six_percent_behind_to_tied() {
     let report = std::fs::read_to_string(root.join("final_report.md")).unwrap();
     assert!(report.contains("tied"), "{report}");
     assert!(report.contains("decode_step.py"), "{report}");
+    check_captures(&root);
     let rlcr = stage.checkout.join(".humanize/rlcr");
     let folder = std::fs::read_dir(&rlcr)
         .unwrap()
@@ -151,6 +152,41 @@ async fn from_six_percent_behind_to_tied() {
     }
     assert!(review(&stage).contains("# Review of round 0: passed"));
     assert_eq!(stage.git(&["status", "--porcelain"]).unwrap(), "");
+}
+
+/// Every capture after the seal is of the sealed command, has its start and its
+/// end in the log, a digest of its round, and a folder of its tree.
+fn check_captures(root: &std::path::Path) {
+    let log = std::fs::read_to_string(root.join("humanize/lineage.jsonl")).unwrap();
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |kind: &'static str| events.iter().filter(move |event| event["kind"] == kind);
+    let sealed = of("sealed").next().unwrap()["seq"].as_u64().unwrap();
+    let started: Vec<&Value> = of("capture_started").collect();
+    assert_eq!(started.len(), 2, "{started:#?}");
+    for start in &started {
+        let body = &start["body"];
+        assert!(["prefill", "decode", "both"].contains(&body["stage"].as_str().unwrap()));
+        let end = of("capture_ended")
+            .find(|end| end["body"]["job_id"] == body["job_id"])
+            .unwrap_or_else(|| panic!("no end of {start:#}"));
+        if start["seq"].as_u64().unwrap() > sealed {
+            assert_eq!(end["body"]["sealed_winner"], true, "{end:#}");
+        }
+        let digest = format!(
+            "humanize/profile-digests/{}-{}.md",
+            start["round"],
+            body["framework"].as_str().unwrap()
+        );
+        assert!(root.join(&digest).is_file(), "{digest}");
+        let folder = std::path::Path::new(end["body"]["folder"].as_str().unwrap());
+        assert!(folder.join("report.md").is_file());
+        if let Some(tree) = end["tree"].as_str() {
+            assert!(folder.ends_with(&tree[..12]), "{end:#}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ mod where_to_look;
 pub use record::{Explanation, ModelFit, RunView, WhatIf};
 pub use run::{MAX_REQUESTS, Run, parse_run, read_run};
 pub use where_to_look::LookAt;
+pub(super) use where_to_look::PLACES;
 
 use longer_prompts::LongerPrompts;
 use model::{Factor, Side, differences, exchanged, sides};
