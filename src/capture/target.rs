@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::CaptureError;
+use super::landing::{self, Landed, Landing};
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
-use super::landing::{self, Landed, Landing};
-use super::CaptureError;
 use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
 use crate::engine::{self, Engine, Profiler, Window};

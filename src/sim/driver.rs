@@ -97,10 +97,7 @@ impl Driver {
     }
 
     fn record(&mut self, step: Recorded) {
-        self.recorder = self
-            .recorder
-            .take()
-            .and_then(|recorder| recorder.add(step));
+        self.recorder = self.recorder.take().and_then(|recorder| recorder.add(step));
     }
 
     /// Runs a decode step of requests that have just ended where no other work

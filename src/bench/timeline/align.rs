@@ -239,7 +239,12 @@ mod tests {
 
     #[test]
     fn a_later_wave_that_meets_an_idle_engine_is_not_the_start() {
-        let warm_up_and_waves = [("32", 300, 0), ("32", 2400, 0), ("32", 2400, 0), ("33", 2400, 0)];
+        let warm_up_and_waves = [
+            ("32", 300, 0),
+            ("32", 2400, 0),
+            ("32", 2400, 0),
+            ("33", 2400, 0),
+        ];
         let mut timeline = timeline();
         assert!(timeline.add_log(&log(&warm_up_and_waves)));
         assert_eq!(timeline.run.server_prompt_tokens, Some(7200.0));
