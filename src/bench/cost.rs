@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::candidate::Candidate;
+use super::foreseen;
 use super::lineup::Lineup;
 use super::metrics::Distribution;
 use super::plan::{LoadPoint, Plan, Scenario};
@@ -23,6 +24,9 @@ pub struct Cost {
     pub estimated_s: f64,
     /// What the estimate rests on.
     pub basis: String,
+    /// What should be mended before the job is worth its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Guesses for a machine that was never measured; tokens a second.
@@ -66,6 +70,7 @@ pub fn estimate(plan: &Plan, lineup: &Lineup, rows: &Path) -> Cost {
         runs: (sessions * times.len()) as u32,
         estimated_s: launches as f64 * ready + sessions as f64 * session,
         basis: seen.basis(weakest.unwrap_or(Basis::Typical), ready, rows),
+        warnings: foreseen::unfair(plan, lineup),
     }
 }
 

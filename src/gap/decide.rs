@@ -16,7 +16,11 @@ pub struct Outcome {
 /// then what needs more repeats.
 pub fn decide(scenarios: &[ScenarioGap], target: &str) -> Outcome {
     let named = |keep: &dyn Fn(&ScenarioGap) -> bool| -> Vec<String> {
-        scenarios.iter().filter(|gap| keep(gap)).map(name).collect()
+        scenarios
+            .iter()
+            .filter(|gap| keep(gap))
+            .map(ScenarioGap::place)
+            .collect()
     };
     let unfair: Vec<&ScenarioGap> = scenarios
         .iter()
@@ -58,7 +62,7 @@ fn not_comparable(unfair: &[&ScenarioGap]) -> Outcome {
         .iter()
         .map(|gap| {
             let fields: Vec<&str> = gap.fairness.iter().map(|one| &*one.field).collect();
-            format!("{} ({})", name(gap), fields.join(", "))
+            format!("{} ({})", gap.place(), fields.join(", "))
         })
         .collect();
     let by_two_clients = unfair
@@ -116,17 +120,6 @@ fn outcome(decision: Decision, reason: String, next: impl Into<String>) -> Outco
         decision,
         reason,
         next: next.into(),
-    }
-}
-
-fn name(gap: &ScenarioGap) -> String {
-    match (gap.request_rate, gap.max_concurrency) {
-        (None, None) => gap.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} requests/s", gap.scenario),
-        (None, Some(cap)) => format!("{} with {cap} in flight", gap.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} requests/s with {cap} in flight", gap.scenario)
-        }
     }
 }
 
