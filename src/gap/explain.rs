@@ -12,14 +12,15 @@ use super::rows::{Row, Rows, Status};
 pub fn explain_gaps(record: &mut GapRecord, rows: &Rows) {
     let mut warnings = Vec::new();
     for scenario in &mut record.scenarios {
+        let place = scenario.place();
         match explained(scenario, rows) {
             Ok(Some((repeat, explanation))) => {
                 let told = explanation.warnings.iter();
-                warnings.extend(told.map(|warning| format!("{}: {warning}", scenario.scenario)));
+                warnings.extend(told.map(|warning| format!("{place}: {warning}")));
                 put(scenario, repeat, explanation);
             }
             Ok(None) => {}
-            Err(warning) => warnings.push(format!("{}: {warning}", scenario.scenario)),
+            Err(warning) => warnings.push(format!("{place}: {warning}")),
         }
     }
     record.warnings.extend(warnings);
@@ -44,7 +45,9 @@ fn next(scenarios: &[ScenarioGap]) -> Option<String> {
     (area != "kernels").then(|| {
         format!(
             "{}: {} is the largest cause ({area}): {}",
-            worst.scenario, look_at.cause, look_at.first
+            worst.place(),
+            look_at.cause,
+            look_at.first
         )
     })
 }
