@@ -138,7 +138,7 @@ mod tests {
         let timeline = dir.path().join("chat-0.timeline.jsonl");
         let lines = r#"{"kind":"run","version":1,"framework":"vllm","duration_s":2.0,"requests":1,"server_prompt_tokens":88083.0}
 {"kind":"request","index":0,"sent":0.0,"first":0.5,"end":2.0,"prompt":80000,"output":10}
-{"kind":"window","from":0.0,"to":2.0,"decoding":1.0}
+{"kind":"window","from":0.0,"to":2.0,"waiting":0.0,"prefilling":0.0,"decoding":1.0,"tokens":10.0,"context":80000.0,"prompt_tokens":80000.0,"idle":0.0}
 "#;
         std::fs::write(&timeline, lines).unwrap();
         let counted = |prompt_tokens| {
