@@ -55,9 +55,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Event, String> {
     Ok(event)
 }
 
-/// The event after `last`, and its line.
+/// The event after `last`, marked, and its line.
 pub(super) fn next(
     path: &Path,
+    mark: impl FnOnce(&str) -> String,
     last: Option<&Event>,
     new: NewEvent,
     files: Vec<FileHash>,
@@ -76,8 +77,12 @@ pub(super) fn next(
         body: serde_json::value::to_raw_value(&redacted(new.body)).map_err(wrap)?,
         files,
         prev_sha256: last.map_or_else(String::new, |last| last.sha256.clone()),
+        mac: String::new(),
         sha256: String::new(),
     };
+    event.mac = event
+        .content_sha256()
+        .map_or_else(String::new, |content| mark(&content));
     let bare = serde_json::to_string(&event).map_err(wrap)?;
     event.sha256 = sha256::hex(bare.as_bytes());
     let mut line = serde_json::to_string(&event).map_err(wrap)?;
