@@ -31,6 +31,7 @@ mod request;
 mod row;
 mod row_writer;
 mod rows_file;
+mod rows_written;
 mod runner;
 mod server;
 mod session;
@@ -56,13 +57,21 @@ pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
 pub use rows_file::{RowsError, of_all, of_job};
+pub use rows_written::{RowCount, RowsWritten};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
 pub use source::SourceState;
-pub use winner::{Winner, WinnerQuery, winner};
+pub use winner::{MeasuredVersion, SealedCommand, SealedCommands, Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
+
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("timeline-sources.toml", |_| {
+    timeline::SOURCES.problem()
+})];
 
 /// `result.json` of a benchmark job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +83,9 @@ pub struct BenchResult {
     pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
+    /// The lines of the job in the rows' file, as it wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsWritten>,
     pub wall_s: f64,
     pub warnings: Vec<String>,
 }

@@ -8,7 +8,7 @@ use comfy_table::Cell;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{self, Mood, Output};
-use crate::bench::{self, BenchRecord, Place, RowStatus};
+use crate::bench::{self, BenchRecord, Phase, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
 
@@ -185,7 +185,8 @@ pub(super) fn human(record: &BenchRecord) -> String {
         ));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     text.push_str(&format!(
         "{}: {}\nrows:    {}\nsummary: {}\nlog:     {}\nnext:    {}",
@@ -209,51 +210,50 @@ fn state(record: &BenchRecord) -> String {
 }
 
 fn rows_table(record: &BenchRecord) -> String {
-    let mut table = output::table(&[
+    let header = [
         "framework",
         "candidate",
         "scenario",
-        "phase",
-        "repeat",
+        "run",
         "status",
-        "SLA",
         "req/s",
-        "p50 TTFT ms",
-        "p50 TPOT ms",
-    ]);
-    output::right(&mut table, &[4, 7, 8, 9]);
+        "TTFT ms",
+        "TPOT ms",
+    ];
+    let mut table = output::aligned(&header, &[5, 6, 7]);
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
+    let mut reasons = String::new();
     for row in record.rows.iter().rev() {
-        let status = match &row.failure_reason {
-            Some(reason) => format!("{}: {reason}", row.status),
-            None => row.status.to_string(),
+        if let Some(reason) = &row.failure_reason {
+            let place = format!("{} {} {}", row.framework, row.candidate_id, row.place());
+            let line = format!("{place}: {}: {reason}", row.status);
+            reasons.push_str(&format!("\n{}", output::prose(&line)));
+        }
+        let (status, mood) = match row.status {
+            RowStatus::Ok if row.sla_passed => ("ok".to_owned(), Mood::Plain),
+            RowStatus::Ok => ("SLA missed".to_owned(), Mood::Bad),
+            RowStatus::Skipped => (row.status.to_string(), Mood::Doubtful),
+            status => (status.to_string(), Mood::Bad),
         };
-        let mood = match row.status {
-            RowStatus::Ok => Mood::Plain,
-            RowStatus::Skipped => Mood::Doubtful,
-            RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout => Mood::Bad,
+        let run = match row.phase {
+            Phase::Measure => row.repeat.to_string(),
+            phase => format!("{phase:?}").to_lowercase(),
         };
-        let sla = match row.sla_passed {
-            true => output::cell("passed", Mood::Plain),
-            false if row.status == RowStatus::Ok => output::cell("missed", Mood::Bad),
-            false => output::cell("-", Mood::Plain),
-        };
-        table.add_row([
+        let cells = [
             Cell::new(&row.framework),
             Cell::new(&row.candidate_id),
             Cell::new(row.place()),
-            Cell::new(format!("{:?}", row.phase).to_lowercase()),
-            Cell::new(row.repeat),
+            Cell::new(run),
             output::cell(status, mood),
-            sla,
             Cell::new(number(row.request_throughput, 3)),
             Cell::new(number(row.p50_ttft_ms, 1)),
             Cell::new(number(row.p50_tpot_ms, 2)),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
-    let mut text = table.to_string();
+    let mut text = format!("{table}\nTTFT and TPOT are medians.{reasons}");
     if record.truncated {
         text.push_str(&format!(
             "\n({} of {} rows; all are in {})",

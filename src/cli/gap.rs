@@ -69,8 +69,22 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 ));
             }
         }
-        text + &human(record)
+        text + &human(&without_told(record))
     })
+}
+
+/// The record without the warnings that its attributions have shown.
+fn without_told(record: &GapRecord) -> GapRecord {
+    let mut rest = record.clone();
+    let explanations = record
+        .scenarios
+        .iter()
+        .filter_map(|s| s.explanation.as_ref());
+    for told in explanations.flat_map(|explanation| &explanation.warnings) {
+        rest.warnings
+            .retain(|warning| !warning.ends_with(told.as_str()));
+    }
+    rest
 }
 
 /// Both timelines of a scenario's attribution.
@@ -103,12 +117,12 @@ pub(super) fn human(record: &GapRecord) -> String {
     for scenario in &record.scenarios {
         let mood = match scenario.verdict {
             Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Undecided if scenario.not_behind => Mood::Good,
             Verdict::Behind => Mood::Bad,
             Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
         };
-        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
         let mut cells = line(scenario).map(Cell::new).to_vec();
-        cells.push(output::cell(verdict, mood));
+        cells.push(output::cell(scenario.standing(), mood));
         table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
@@ -116,17 +130,18 @@ pub(super) fn human(record: &GapRecord) -> String {
         text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     let decision = serde_json::to_value(record.decision)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();
-    text.push_str(&format!(
+    let last = format!(
         "decision: {decision} ({})\nnext: {}",
         record.decision_reason, record.next
-    ));
-    text
+    );
+    text + &output::prose(&last)
 }
 
 fn line(scenario: &ScenarioGap) -> [String; 6] {
@@ -135,7 +150,10 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
             let mean = side
                 .mean
                 .map_or_else(String::new, |mean| format!(" {mean:.3}"));
-            format!("{} {}{mean}", side.framework, side.candidate_id)
+            match output::is_narrow() {
+                true => format!("{}{mean}", side.framework),
+                false => format!("{} {}{mean}", side.framework, side.candidate_id),
+            }
         }
         None => "-".to_owned(),
     };

@@ -207,15 +207,9 @@ pub enum FalseFlag {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgressLine {
-    #[serde(deserialize_with = "regex")]
+    #[serde(deserialize_with = "references::regex")]
     pub pattern: Regex,
     pub says: String,
-}
-
-/// Reads a regular expression from a string.
-pub(super) fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Regex::new(&text).map_err(serde::de::Error::custom)
 }
 
 /// The engines' files, in the order in which they are named to people.
@@ -248,6 +242,13 @@ static ENGINES: LazyLock<Vec<Result<Engine, String>>> = LazyLock::new(|| {
         .map(|(name, built_in)| references::load(name, built_in).map_err(|error| error.to_string()))
         .collect()
 });
+
+/// Why an engine's file cannot be used.
+pub(super) fn problem(file: &str) -> Option<String> {
+    let mut files = FILES.iter().zip(ENGINES.iter());
+    let (_, read) = files.find(|((name, _), _)| *name == file)?;
+    read.as_ref().err().cloned()
+}
 
 /// The engine of that name.
 pub fn engine(name: &str) -> Result<&'static Engine, EngineError> {

@@ -25,14 +25,21 @@ use std::collections::BTreeSet;
 pub use error::GapError;
 pub use explain::{explain_gaps, timelines};
 pub use record::{
-    Attribution, Better, Decision, GapRecord, GapRequest, Other, Pair, Plateau, RoundProgress,
-    ScenarioGap, SealedLeader, Side, Unfair, Verdict,
+    Attribution, Better, DECIDING_METRIC, Decision, GapRecord, GapRequest, Other, Pair, Plateau,
+    RoundProgress, ScenarioGap, SealedLeader, Side, Unfair, Verdict,
 };
 pub use rows::{MAX_LINE_BYTES, MAX_ROWS, Row, Rows, Status, read_rows};
 pub use student::{two_sided_probability, two_sided_quantile};
 
 use candidates::Yardstick;
 use scenario::{Cell, compare, percent};
+
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("where-to-look.toml", |_| {
+    attribution::PLACES.problem()
+})];
 
 /// Level of every interval.
 const CONFIDENCE: f64 = 0.95;

@@ -127,6 +127,18 @@ fn disagreements(
             ));
         }
     }
+    for (layer, (linear, traits)) in config.linear.iter().zip(traits).enumerate() {
+        let said = match (linear, traits.linear, traits.attention) {
+            (Some(true), false, true) => {
+                "linear attention in the configuration, but none of its kernels"
+            }
+            (Some(false), true, false) => {
+                "no linear attention in the configuration, but its kernels"
+            }
+            _ => continue,
+        };
+        found.push(format!("layer {layer} has {said}"));
+    }
     if found.is_empty() {
         found.extend(division(types, named));
     }
@@ -271,6 +283,7 @@ mod tests {
             path: "config.json".into(),
             model_type: "test".into(),
             layers: layers.iter().map(|&layer| layer.to_owned()).collect(),
+            linear: vec![None; layers.len()],
             mtp: 0,
             latent: false,
         }

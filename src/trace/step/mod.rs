@@ -9,6 +9,8 @@ mod assign;
 mod grammar;
 mod infer;
 
+pub(super) use grammar::ANNOTATIONS;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
