@@ -233,7 +233,7 @@ fn rows_table(record: &BenchRecord) -> String {
         }
         let (status, mood) = match row.status {
             RowStatus::Ok if row.sla_passed => ("ok".to_owned(), Mood::Plain),
-            RowStatus::Ok => ("SLA broken".to_owned(), Mood::Bad),
+            RowStatus::Ok => ("SLA missed".to_owned(), Mood::Bad),
             RowStatus::Skipped => (row.status.to_string(), Mood::Doubtful),
             status => (status.to_string(), Mood::Bad),
         };
