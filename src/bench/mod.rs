@@ -9,6 +9,7 @@ mod cost;
 mod error;
 mod failure;
 mod fairness;
+mod foreseen;
 pub(crate) mod gpus;
 pub mod import;
 mod imported;

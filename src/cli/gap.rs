@@ -52,7 +52,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
     if let Some(folder) = &args.pictures {
         for (scenario, runs) in record.scenarios.iter().zip(&runs) {
             if let (Some(explanation), Some((target, leader))) = (&scenario.explanation, runs) {
-                let path = folder.join(format!("{}.svg", file_name(&place(scenario))));
+                let path = folder.join(format!("{}.svg", file_name(&scenario.place())));
                 why::draw(&path, target, leader, &why::title(explanation))?;
             }
         }
@@ -64,7 +64,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 let runs = runs.as_ref().map(|(target, leader)| (target, leader));
                 text.push_str(&format!(
                     "{}\n{}\n\n",
-                    place(scenario),
+                    scenario.place(),
                     why::human(explanation, runs)
                 ));
             }
@@ -103,18 +103,6 @@ fn file_name(place: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect()
-}
-
-/// The scenario with its load.
-fn place(scenario: &ScenarioGap) -> String {
-    match (scenario.request_rate, scenario.max_concurrency) {
-        (None, None) => scenario.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
-        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
-        }
-    }
 }
 
 /// One line a scenario, then the decision and why.
@@ -173,7 +161,7 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
         None => "-".to_owned(),
     };
     [
-        place(scenario),
+        scenario.place(),
         side(&scenario.target),
         side(&scenario.leader),
         scenario.n.to_string(),

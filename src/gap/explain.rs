@@ -12,14 +12,15 @@ use super::rows::{Row, Rows, Status};
 pub fn explain_gaps(record: &mut GapRecord, rows: &Rows) {
     let mut warnings = Vec::new();
     for scenario in &mut record.scenarios {
+        let place = scenario.place();
         match explained(scenario, rows) {
             Ok(Some((repeat, explanation))) => {
                 let told = explanation.warnings.iter();
-                warnings.extend(told.map(|warning| format!("{}: {warning}", scenario.scenario)));
+                warnings.extend(told.map(|warning| format!("{place}: {warning}")));
                 put(scenario, repeat, explanation);
             }
             Ok(None) => {}
-            Err(warning) => warnings.push(format!("{}: {warning}", scenario.scenario)),
+            Err(warning) => warnings.push(format!("{place}: {warning}")),
         }
     }
     record.warnings.extend(warnings);
@@ -44,7 +45,9 @@ fn next(scenarios: &[ScenarioGap]) -> Option<String> {
     (area != "kernels").then(|| {
         format!(
             "{}: {} is the largest cause ({area}): {}",
-            worst.scenario, look_at.cause, look_at.first
+            worst.place(),
+            look_at.cause,
+            look_at.first
         )
     })
 }
@@ -135,7 +138,7 @@ mod tests {
         let timeline = dir.path().join("chat-0.timeline.jsonl");
         let lines = r#"{"kind":"run","version":1,"framework":"vllm","duration_s":2.0,"requests":1,"server_prompt_tokens":88083.0}
 {"kind":"request","index":0,"sent":0.0,"first":0.5,"end":2.0,"prompt":80000,"output":10}
-{"kind":"window","from":0.0,"to":2.0,"decoding":1.0}
+{"kind":"window","from":0.0,"to":2.0,"waiting":0.0,"prefilling":0.0,"decoding":1.0,"tokens":10.0,"context":80000.0,"prompt_tokens":80000.0,"idle":0.0}
 "#;
         std::fs::write(&timeline, lines).unwrap();
         let counted = |prompt_tokens| {

@@ -70,6 +70,9 @@ pub struct Row {
     pub launch: Option<f64>,
     #[serde(default)]
     pub model: Option<Box<str>>,
+    /// Another client that measured the row.
+    #[serde(default)]
+    pub client: Option<Box<str>>,
     #[serde(default)]
     pub workload_sha256: Option<Box<str>>,
     pub workload: Workload,
