@@ -19,17 +19,22 @@ const HASH: usize = 64;
 /// Reads and checks every whole line; a half-written last one is left out.
 pub(super) fn read(path: &Path) -> Result<Chain, CampaignError> {
     let bytes = disk::read(path)?;
-    let mut events: Vec<Event> = Vec::new();
-    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let Some(line) = line.strip_suffix(b"\n") else {
-            break;
-        };
+    let mut begin = 0;
+    let lines: Vec<&[u8]> = memchr::memchr_iter(b'\n', &bytes)
+        .filter_map(|end| {
+            let line = bytes.get(begin..end);
+            begin = end + 1;
+            line
+        })
+        .collect();
+    let mut events: Vec<Event> = Vec::with_capacity(lines.len());
+    for (index, event) in parse_all(&lines).into_iter().enumerate() {
         let broken = |problem: String| CampaignError::BrokenChain {
             path: path.to_path_buf(),
             line: index + 1,
             problem,
         };
-        let event = parse(line).map_err(broken)?;
+        let event = event.map_err(broken)?;
         let before = events.last().map_or("", |event| event.sha256.as_str());
         if event.prev_sha256 != before || event.seq != index as u64 + 1 {
             return Err(broken(
@@ -39,6 +44,30 @@ pub(super) fn read(path: &Path) -> Result<Chain, CampaignError> {
         events.push(event);
     }
     Ok(Chain { events })
+}
+
+/// Every line as an event; a long log by several threads, since each line
+/// answers for its own content.
+fn parse_all(lines: &[&[u8]]) -> Vec<Result<Event, String>> {
+    const WORTH_A_THREAD: usize = 1_000;
+    let of = |lines: &[&[u8]]| lines.iter().map(|line| parse(line)).collect::<Vec<_>>();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = cores.min(lines.len() / WORTH_A_THREAD).clamp(1, 8);
+    let part = lines.len().div_ceil(parts).max(1);
+    if parts == 1 {
+        return of(lines);
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = lines
+            .chunks(part)
+            .map(|lines| (lines, scope.spawn(move || of(lines))))
+            .collect();
+        threads
+            .into_iter()
+            // A thread that failed is made good here.
+            .flat_map(|(lines, thread)| thread.join().unwrap_or_else(|_| of(lines)))
+            .collect()
+    })
 }
 
 /// One line as an event whose content has the hash that it claims.
