@@ -41,7 +41,7 @@ pub use ledger::{
 };
 pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
-pub use open::{HardwareRequest, OpenRequest, open};
+pub use open::{Correctness, HardwareRequest, OpenRequest, Opened, open};
 pub use record::{
     GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question, gap_rows,
     history as record_history, note, pipeline as record_pipeline, profile as record_profile,
