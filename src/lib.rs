@@ -11,6 +11,7 @@ mod catalogues;
 pub mod chart;
 pub mod checks;
 pub mod cli;
+mod crash;
 pub mod demo;
 pub mod detail;
 pub mod disk;

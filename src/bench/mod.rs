@@ -9,6 +9,7 @@ mod cost;
 mod error;
 mod failure;
 mod fairness;
+mod foreseen;
 pub(crate) mod gpus;
 pub mod import;
 mod imported;
@@ -30,6 +31,7 @@ mod request;
 mod row;
 mod row_writer;
 mod rows_file;
+mod rows_written;
 mod runner;
 mod server;
 mod session;
@@ -55,11 +57,12 @@ pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
 pub use rows_file::{RowsError, of_all, of_job};
+pub use rows_written::{RowCount, RowsWritten};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
 pub use source::SourceState;
-pub use winner::{Winner, WinnerQuery, winner};
+pub use winner::{MeasuredVersion, SealedCommand, SealedCommands, Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +83,9 @@ pub struct BenchResult {
     pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
+    /// The lines of the job in the rows' file, as it wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsWritten>,
     pub wall_s: f64,
     pub warnings: Vec<String>,
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::failure::RunFailure;
-use super::gpus;
 use super::launching::{self, Kept};
 use super::lineup::Lineup;
 use super::max_load::MaxLoad;
@@ -22,8 +21,10 @@ use super::request::BenchPayload;
 use super::row::Row;
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
+use super::rows_written::RowCount;
 use super::session::{self, Phase, Session};
 use super::{BenchError, BenchResult};
+use super::{foreseen, gpus};
 use crate::fault::Fault;
 use crate::job::{JobHandle, Outcome};
 use crate::launch::{self, GpuId};
@@ -50,6 +51,8 @@ struct Runner {
     prompts: Prompts,
     writer: RowWriter,
     rows: Vec<Row>,
+    /// Lines of the job in the rows' file.
+    written: RowCount,
     deadline: Option<Instant>,
     started: Instant,
     launches: u32,
@@ -90,6 +93,7 @@ impl Runner {
             warnings: std::mem::take(&mut lineup.warnings),
             lineup,
             rows: if plan.search.resume { rows } else { Vec::new() },
+            written: RowCount::of(&payload.rows_path(), job.id())?,
             deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             started: Instant::now(),
             launches: 0,
@@ -108,6 +112,7 @@ impl Runner {
 
     async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
         self.gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
+        self.warnings.extend(foreseen::unwatched(&self.gpus));
         let patience = Duration::from_secs(self.plan().timeouts.wait_for_gpu_s);
         let gpu_ids = &self.plan().hardware.gpu_ids;
         let Some(_lock) = gpus::take(gpu_ids, self.deadline, patience, &self.job).await? else {
@@ -354,8 +359,9 @@ impl Runner {
     }
 
     fn record(&mut self, row: Row) -> Result<(), Halt> {
-        rows_file::append(&self.payload.rows_path(), &row)
+        let line = rows_file::append(&self.payload.rows_path(), &row)
             .map_err(|error| Halt::Error(error.into()))?;
+        self.written.add(line.as_bytes());
         self.rows.push(row);
         self.worked += 1;
         self.tick();

@@ -52,7 +52,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
     if let Some(folder) = &args.pictures {
         for (scenario, runs) in record.scenarios.iter().zip(&runs) {
             if let (Some(explanation), Some((target, leader))) = (&scenario.explanation, runs) {
-                let path = folder.join(format!("{}.svg", file_name(&place(scenario))));
+                let path = folder.join(format!("{}.svg", file_name(&scenario.place())));
                 why::draw(&path, target, leader, &why::title(explanation))?;
             }
         }
@@ -64,7 +64,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 let runs = runs.as_ref().map(|(target, leader)| (target, leader));
                 text.push_str(&format!(
                     "{}\n{}\n\n",
-                    place(scenario),
+                    scenario.place(),
                     why::human(explanation, runs)
                 ));
             }
@@ -90,9 +90,12 @@ fn without_told(record: &GapRecord) -> GapRecord {
 /// Both timelines of a scenario's attribution.
 fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
     scenario.explanation.as_ref()?;
-    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    let (_, [target, leader]) = gap::middle_pair(scenario, rows)?;
     // The attribution has read both; a picture less is no failure.
-    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+    Some((
+        read_any(&target.timeline, None).ok()?,
+        read_any(&leader.timeline, None).ok()?,
+    ))
 }
 
 fn file_name(place: &str) -> String {
@@ -100,18 +103,6 @@ fn file_name(place: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect()
-}
-
-/// The scenario with its load.
-fn place(scenario: &ScenarioGap) -> String {
-    match (scenario.request_rate, scenario.max_concurrency) {
-        (None, None) => scenario.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
-        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
-        }
-    }
 }
 
 /// One line a scenario, then the decision and why.
@@ -129,12 +120,12 @@ pub(super) fn human(record: &GapRecord) -> String {
     for scenario in &record.scenarios {
         let mood = match scenario.verdict {
             Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Undecided if scenario.not_behind => Mood::Good,
             Verdict::Behind => Mood::Bad,
             Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
         };
-        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
         let mut cells = line(scenario).map(Cell::new).to_vec();
-        cells.push(output::cell(verdict, mood));
+        cells.push(output::cell(scenario.standing(), mood));
         table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
@@ -170,7 +161,7 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
         None => "-".to_owned(),
     };
     [
-        place(scenario),
+        scenario.place(),
         side(&scenario.target),
         side(&scenario.leader),
         scenario.n.to_string(),

@@ -23,10 +23,10 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use error::GapError;
-pub use explain::{explain_gaps, timelines};
+pub use explain::{explain_gaps, middle_pair};
 pub use record::{
-    Attribution, Better, Decision, GapRecord, GapRequest, Other, Pair, Plateau, RoundProgress,
-    ScenarioGap, SealedLeader, Side, Unfair, Verdict,
+    Attribution, Better, DECIDING_METRIC, Decision, GapRecord, GapRequest, Other, Pair, Plateau,
+    RoundProgress, ScenarioGap, SealedLeader, Side, Unfair, Verdict,
 };
 pub use rows::{MAX_LINE_BYTES, MAX_ROWS, Row, Rows, Status, read_rows};
 pub use student::{two_sided_probability, two_sided_quantile};
