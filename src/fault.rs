@@ -44,6 +44,12 @@ pub enum FaultCode {
     NotWritable,
     /// No engine answers at an address.
     EngineUnreachable,
+    /// The engine's host cannot be reached, or lets nobody in.
+    HostUnreachable,
+    /// The engine's host was reached, but cannot run a job.
+    HostUnusable,
+    /// The host or its scheduler ended a task before it was done.
+    TaskLost,
     /// A defect of this program; please report it.
     Internal,
 }

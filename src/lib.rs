@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod redact;
 pub mod references;
 pub mod sha256;
+pub mod shell_words;
 pub mod sim;
 pub mod trace;
 pub mod triage;

@@ -16,6 +16,7 @@ pub mod plan;
 mod prompts;
 mod ranking;
 mod record;
+pub mod remote;
 mod request;
 mod row;
 mod row_writer;

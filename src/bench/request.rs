@@ -8,8 +8,9 @@ use serde_json::json;
 use super::BenchError;
 use super::cost::{Cost, estimate};
 use super::lineup::Lineup;
-use super::plan::{self, Plan};
+use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
+use super::remote::Share;
 use super::server::{ServerSpec, argv, engine_of};
 use crate::engine::check_parallelism;
 use crate::job::{self, Submission};
@@ -28,6 +29,9 @@ pub struct BenchPayload {
     pub output_dir: PathBuf,
     /// Root of the campaign that the rows belong to.
     pub campaign: Option<PathBuf>,
+    /// The part of a job of another host that is run here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 impl BenchPayload {
@@ -102,6 +106,7 @@ fn place_job(
         label,
         output_dir,
         campaign,
+        share: None,
     };
     Ok((payload, jobs_dir))
 }
@@ -109,8 +114,14 @@ fn place_job(
 /// Refuses a job that could not run, and tells what it would cost.
 fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     let plan = &payload.plan;
-    launch::resolve(&plan.hardware.gpu_ids)?;
-    Prompts::of(plan)?;
+    // GPUs, models and commands of another host are checked there.
+    let here = plan.remote().is_none();
+    if here {
+        launch::resolve(&plan.hardware.gpu_ids)?;
+    }
+    if here || plan.dataset.kind == DatasetKind::Jsonl {
+        Prompts::of(plan)?;
+    }
     let lineup = Lineup::of(plan);
     for candidate in &lineup.candidates {
         let name = &candidate.framework;

@@ -17,6 +17,7 @@ use super::session::{Phase, Session};
 use crate::job::now;
 use crate::redact::redact_argv;
 use crate::sha256;
+pub use crate::shell_words::shell_words;
 
 /// Everything of a row that is known before it is measured.
 #[derive(Debug, Clone)]
@@ -245,33 +246,4 @@ fn broken(slo: &SloOutcome) -> Vec<String> {
             None => format!("{} is {}, not measured", limit.limit, limit.value),
         })
         .collect()
-}
-
-/// Arguments quoted so that a POSIX shell reads them back.
-pub fn shell_words(argv: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    argv.iter()
-        .map(|argument| {
-            if !argument.is_empty() && argument.chars().all(plain) {
-                argument.clone()
-            } else {
-                format!("'{}'", argument.replace('\'', r"'\''"))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_that_a_shell_would_split_are_quoted() {
-        let argv = ["serve", "--config", "{\"a\": 1}", "it's", ""].map(str::to_owned);
-        assert_eq!(
-            shell_words(&argv),
-            r#"serve --config '{"a": 1}' 'it'\''s' ''"#
-        );
-    }
 }

@@ -10,6 +10,7 @@ use super::lineup::Lineup;
 use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
 use super::prompts::Prompts;
+use super::remote::Part;
 use super::ranking::{Standing, standings};
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
@@ -42,6 +43,7 @@ struct Runner {
     payload: BenchPayload,
     job: JobHandle,
     lineup: Lineup,
+    part: Part,
     prompts: Prompts,
     writer: RowWriter,
     rows: Vec<Row>,
@@ -77,11 +79,16 @@ impl Runner {
         let plan = &payload.plan;
         let mut lineup = Lineup::of(plan);
         rows_file::mend(&payload.rows_path())?;
-        let rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        let mut rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        let part = payload.share.as_ref().map_or(Part::All, |share| share.part);
+        for path in payload.share.iter().flat_map(|share| &share.earlier_rows) {
+            rows.extend(rows_file::of_job(path, job.id())?);
+        }
         let max_wall = plan.search.max_wall_s;
         Ok(Self {
             prompts: Prompts::of(plan)?,
             writer: RowWriter::new(&payload, job.id()),
+            part,
             warnings: std::mem::take(&mut lineup.warnings),
             lineup,
             rows: if plan.search.resume { rows } else { Vec::new() },
@@ -102,15 +109,20 @@ impl Runner {
         let Some(_gpus) = self.take_gpus().await? else {
             return Ok(None);
         };
-        let search = session::search(&self.lineup.groups);
-        let repeats = self.plan().search.repeats;
-        self.plan_progress(search.len() + self.lineup.groups.len() * repeats as usize);
+        let search = self.part.search(session::search(&self.lineup.groups));
+        let searches = search.len();
+        let repeats = if self.part.measures() {
+            self.plan().search.repeats
+        } else {
+            0
+        };
+        self.plan_progress(searches + self.lineup.groups.len() * repeats as usize);
         if self.halted(search).await? {
             return Ok(None);
         }
         let arms = self.lineup.winners(&self.rows);
         let measured = session::interleaved(&arms, repeats);
-        self.plan_progress(session::search(&self.lineup.groups).len() + measured.len());
+        self.plan_progress(searches + measured.len());
         if self.halted(measured).await? {
             return Ok(None);
         }

@@ -47,6 +47,7 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     let job = match (&args.job, &args.plan) {
         (Some(id), _) => {
             let job = job::open(id)?;
+            bench::remote::pick_up(&job)?;
             if args.cancel {
                 job.cancel()?;
             }

@@ -6,6 +6,7 @@
 //! [`dispatch`]. Tables go through [`output::Output`], so that `--json` prints
 //! the domain's record instead.
 
+mod agent;
 mod bench;
 mod call;
 mod demo;
@@ -58,6 +59,8 @@ pub enum Command {
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
+    #[command(hide = true)]
+    Agent(agent::AgentArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -102,6 +105,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Call(args) => call::run(args, output),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Agent(args) => agent::run(args),
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::bench::remote::conduct;
 use crate::bench::{self, BenchError};
 use crate::campaign::{self, Campaign, EventKind};
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobHandle, JobSpec, Outcome};
+use crate::job::{self, JobHandle, JobSpec, JobState, Outcome};
 
 /// Supervise the job in a folder to its end (internal).
 #[derive(Debug, Args)]
@@ -17,8 +18,16 @@ pub struct SuperviseArgs {
 }
 
 pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
-    super::runtime()?.block_on(job::supervise(&args.dir, work))?;
-    Ok(())
+    let state = super::runtime()?.block_on(job::supervise(&args.dir, work))?;
+    // A scheduler that started this goes by the exit status.
+    match state {
+        JobState::Done => Ok(()),
+        state => Err(Fault::new(
+            FaultCode::TaskLost,
+            format!("the job ended {state:?}").to_lowercase(),
+            "status.json beside this log says why",
+        )),
+    }
 }
 
 /// Sends a job to the domain of its kind.
@@ -34,12 +43,15 @@ async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
 }
 
 async fn benchmark(spec: JobSpec, handle: JobHandle) -> Outcome {
-    let payload = match bench::payload_of(spec.payload) {
+    let payload = match bench::payload_of(spec.payload.clone()) {
         Ok(payload) => payload,
         Err(error) => return Outcome::Failed(BenchError::into(error)),
     };
     let root = payload.campaign.clone();
-    let outcome = bench::run(payload, handle).await;
+    let outcome = match payload.plan.remote() {
+        Some(executor) => conduct(spec.clone(), payload, executor, handle).await,
+        None => bench::run(payload, handle).await,
+    };
     if let Some(root) = root {
         let campaign = Campaign::at(&root);
         let state = match &outcome {

@@ -20,7 +20,7 @@ pub(super) struct Entry {
 /// The user's folder for state that is no project's:
 /// `SOTA_LOOP_STATE_DIR`, else `$XDG_STATE_HOME/sota-loop`, else
 /// `~/.local/state/sota-loop`.
-pub(super) fn state_dir() -> PathBuf {
+pub fn state_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     if let Some(dir) = variable("SOTA_LOOP_STATE_DIR") {
         return dir;

@@ -15,7 +15,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::process::Ended;
+use super::process::{Ended, Ending};
 use crate::redact::redact;
 
 /// What one guard runs.
@@ -27,9 +27,14 @@ pub struct GuardSpec {
     pub log: PathBuf,
     /// From the polite signal to the kill.
     pub stop: Duration,
+    /// What ends it beside its process group.
+    #[serde(default)]
+    pub ending: Ending,
 }
 
 const POLL: Duration = Duration::from_millis(20);
+/// A command that cleans up gets this long.
+const CLEANUP: Duration = Duration::from_secs(60);
 
 /// Runs the command until it ends, or until `control` ends or says `stop`;
 /// then ends every process that it left. Returns how the command ended.
@@ -50,11 +55,14 @@ pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Resul
         }
         if stop_asked.load(Ordering::Acquire) {
             stopped = true;
-            killed = end_group(group, spec.stop, &mut child)?;
+            killed = end_group(group, spec, &mut child)?;
             break child.wait()?;
         }
         std::thread::sleep(POLL);
     };
+    for command in &spec.ending.cleanup {
+        run_quietly(command, CLEANUP);
+    }
     kill_leftovers(group);
     // The pump ends with the last writer of the pipe, all of which are gone.
     let log_failure = pump.join().ok().flatten();
@@ -157,9 +165,14 @@ fn watch_control(control: impl Read + Send + 'static) -> Arc<AtomicBool> {
 }
 
 /// Asks the group to end, then kills it. Tells whether a kill was needed.
-fn end_group(group: Pid, patience: Duration, child: &mut Child) -> io::Result<bool> {
-    let _ = killpg(group, Signal::SIGTERM);
-    let deadline = Instant::now() + patience;
+fn end_group(group: Pid, spec: &GuardSpec, child: &mut Child) -> io::Result<bool> {
+    let deadline = Instant::now() + spec.stop;
+    match &spec.ending.stop {
+        Some(command) => run_quietly(command, spec.stop),
+        None => {
+            let _ = killpg(group, Signal::SIGTERM);
+        }
+    }
     while Instant::now() < deadline {
         let gone = child.try_wait()?.is_some();
         if gone && killpg(group, None).is_err() {
@@ -169,6 +182,30 @@ fn end_group(group: Pid, patience: Duration, child: &mut Child) -> io::Result<bo
     }
     let _ = killpg(group, Signal::SIGKILL);
     Ok(true)
+}
+
+/// Runs a short command to its end, or for as long as `limit`. What it leaves
+/// undone shows in what is left of the engine.
+fn run_quietly(command: &[String], limit: Duration) {
+    let Some((program, arguments)) = command.split_first() else {
+        return;
+    };
+    let started = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = started else { return };
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Kills what is left of the group, and every descendant that left the group,

@@ -5,14 +5,17 @@
 //! guard process (this same binary) owns its process group, writes its log,
 //! and ends all of it when told to, or when whoever started it is gone.
 
+mod container;
 mod error;
 mod gpu;
 mod gpu_lock;
 mod guard;
 mod port;
 mod process;
+pub mod remote;
 mod tail;
 
+pub use container::{Container, ContainerKind, Mount, to_host, to_inside};
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
 pub use gpu_lock::{GpuLock, Holder};

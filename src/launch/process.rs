@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
-use super::{GuardSpec, LaunchError};
+use super::{Container, GuardSpec, LaunchError};
 use crate::own_binary::own_binary;
 
 /// What to run, and where its output goes.
@@ -23,6 +23,15 @@ pub struct CommandSpec {
     pub log: PathBuf,
     /// From the polite signal to the kill.
     pub stop: Duration,
+}
+
+/// How a command is ended that is not only its own process group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Asks it to end, instead of a signal to the process group.
+    pub stop: Option<Vec<String>>,
+    /// Run once it has ended, whatever ended it.
+    pub cleanup: Vec<Vec<String>>,
 }
 
 /// How a command ended.
@@ -58,8 +67,26 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts the command in a container, or on this host where there is none.
+    pub async fn start_in(
+        container: Option<&Container>,
+        spec: CommandSpec,
+    ) -> Result<Self, LaunchError> {
+        match container {
+            Some(container) => {
+                let (spec, ending) = container.wrap(spec);
+                Self::under_guard(spec, ending).await
+            }
+            None => Self::start(spec).await,
+        }
+    }
+
     /// Starts the command under a guard of its own.
     pub async fn start(spec: CommandSpec) -> Result<Self, LaunchError> {
+        Self::under_guard(spec, Ending::default()).await
+    }
+
+    async fn under_guard(spec: CommandSpec, ending: Ending) -> Result<Self, LaunchError> {
         let program = spec.argv.first().cloned().unwrap_or_default();
         let resolved = which::which(&program).map_err(|error| LaunchError::NotFound {
             program: program.clone(),
@@ -78,6 +105,7 @@ impl Running {
             cwd: spec.cwd,
             log: spec.log.clone(),
             stop: spec.stop,
+            ending,
         };
         let json = serde_json::to_string(&guard_spec)
             .map_err(|error| wrap(std::io::Error::other(error)))?;

@@ -2,9 +2,11 @@
 
 mod check;
 mod error;
+mod executor;
 mod read;
 
 pub use error::PlanError;
+pub use executor::{Executor, ExecutorKind};
 pub use read::{from_path, from_value};
 
 use std::path::PathBuf;
@@ -362,6 +364,9 @@ pub struct Framework {
     pub env: IndexMap<String, String>,
     /// Variables taken from this process's environment; never written down.
     pub env_from: Vec<String>,
+    /// Where its servers run; default: this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Executor>,
 }
 
 impl Framework {

@@ -114,6 +114,7 @@ fn begin(
     match (&arguments.plan, &arguments.job_id) {
         (None, Some(id)) => {
             let job = job::open(id)?;
+            bench::remote::pick_up(&job)?;
             if arguments.cancel {
                 job.cancel()?;
             }

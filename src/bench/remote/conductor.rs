@@ -1,0 +1,501 @@
+//! The local supervisor of a job on another host: starts it there, or finds it,
+//! and follows it to its end.
+
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::line::Line;
+use super::memo::Memo;
+use super::mirror::Mirror;
+use super::protocol::{Answer, Life, Look, Request, TaskLook};
+use super::rows::Gathered;
+use super::tasks::{DATASET, how, tasks};
+use crate::bench::lineup::Lineup;
+use crate::bench::plan::{DatasetKind, Executor};
+use crate::bench::ranking::standings;
+use crate::bench::request::BenchPayload;
+use crate::bench::{BenchError, BenchResult, summary};
+use crate::disk;
+use crate::fault::{Fault, FaultCode};
+use crate::job::{self, JobFolder, JobHandle, JobSpec, JobState, Outcome};
+use crate::launch::remote::RemoteError;
+use crate::sha256;
+
+const POLL: Duration = Duration::from_secs(1);
+/// Slurm's controller is asked at most this often.
+const QUEUE_POLL: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// From the wish to cancel until a host that cannot be reached is given up.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Takes up the job of a host whose local conductor is gone, as after this
+/// computer was shut down; true when there is one to follow now.
+pub fn pick_up(job: &JobFolder) -> Result<bool, BenchError> {
+    let payload: BenchPayload =
+        serde_json::from_value(job.spec()?.payload).map_err(BenchError::Result)?;
+    if payload.plan.remote().is_none() || job.status()?.state != JobState::Lost {
+        return Ok(false);
+    }
+    job::restart(job)?;
+    Ok(true)
+}
+
+/// Follows the job to its end on its host.
+pub async fn conduct(
+    spec: JobSpec,
+    payload: BenchPayload,
+    executor: Executor,
+    job: JobHandle,
+) -> Outcome {
+    let conductor = match Conductor::new(spec, payload, executor, job) {
+        Ok(conductor) => conductor,
+        Err(error) => return Outcome::Failed(error.into()),
+    };
+    match conductor.run().await {
+        Ok(Some(result)) => match serde_json::to_value(result) {
+            Ok(value) => Outcome::Done(value),
+            Err(error) => Outcome::Failed(BenchError::Result(error).into()),
+        },
+        Ok(None) => Outcome::Cancelled,
+        Err(fault) => Outcome::Failed(fault),
+    }
+}
+
+struct Conductor {
+    spec: JobSpec,
+    payload: BenchPayload,
+    executor: Executor,
+    job: JobHandle,
+    mirror: Mirror,
+    memo: Memo,
+    gathered: Gathered,
+    started: Instant,
+    queue_asked: Option<Instant>,
+    queue_wait: Duration,
+    cancel: Option<Cancelling>,
+}
+
+/// How far a cancellation got.
+struct Cancelling {
+    since: Instant,
+    told: bool,
+    killed: bool,
+}
+
+impl Conductor {
+    fn new(
+        spec: JobSpec,
+        payload: BenchPayload,
+        executor: Executor,
+        job: JobHandle,
+    ) -> Result<Self, BenchError> {
+        let mirror = Mirror::under(job.dir());
+        let mut memo = Memo::load(job.dir());
+        mirror.check(&mut memo.have);
+        Ok(Self {
+            gathered: Gathered::open(&payload.rows_path(), job.id())?,
+            mirror,
+            memo,
+            spec,
+            payload,
+            executor,
+            job,
+            started: Instant::now(),
+            queue_asked: None,
+            queue_wait: POLL,
+            cancel: None,
+        })
+    }
+
+    async fn run(mut self) -> Result<Option<BenchResult>, Fault> {
+        self.say(format!("connecting to {}", self.place()));
+        let Some(line) = self.connect().await? else {
+            return Ok(None);
+        };
+        let outcome = self.follow(&line).await;
+        line.close().await;
+        outcome
+    }
+
+    fn place(&self) -> &str {
+        self.executor.host.as_deref().unwrap_or("Slurm")
+    }
+
+    fn say(&self, message: String) {
+        self.job.update(|status| status.message = message);
+    }
+
+    /// A first connection that fails is the end; one to a job that runs there
+    /// is tried until it comes back.
+    async fn connect(&mut self) -> Result<Option<Line>, Fault> {
+        let mut wait = POLL;
+        loop {
+            let mut cancelled = self.job.cancellation();
+            let opened = tokio::select! {
+                opened = Line::open(&self.executor) => opened,
+                _ = cancelled.wait_for(|cancelled| *cancelled), if !self.memo.running => {
+                    return Ok(None);
+                }
+            };
+            match opened {
+                Ok(line) => return Ok(Some(line)),
+                Err(error) if self.memo.running && error.is_connection() => {
+                    self.wait_for_connection(&error, &mut wait).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits before the next try; an error when cancelled for too long.
+    async fn wait_for_connection(
+        &mut self,
+        error: &RemoteError,
+        wait: &mut Duration,
+    ) -> Result<(), Fault> {
+        if self.job.is_cancelled() {
+            let cancelling = self.cancelling();
+            if cancelling.since.elapsed() > CANCEL_PATIENCE {
+                let message = format!("{error}; the job goes on there and was not cancelled");
+                return Err(Fault::new(
+                    FaultCode::HostUnreachable,
+                    message,
+                    "cancel it again once the host can be reached",
+                )
+                .retryable());
+            }
+        }
+        self.say(format!("{error}; the job goes on there, trying again"));
+        tokio::time::sleep(*wait).await;
+        *wait = (*wait * 2).min(LONGEST_WAIT);
+        Ok(())
+    }
+
+    fn cancelling(&mut self) -> &mut Cancelling {
+        self.cancel.get_or_insert_with(|| Cancelling {
+            since: Instant::now(),
+            told: false,
+            killed: false,
+        })
+    }
+
+    async fn follow(&mut self, line: &Line) -> Result<Option<BenchResult>, Fault> {
+        if !self.memo.running {
+            self.start(line).await?;
+        }
+        let mut wait = POLL;
+        loop {
+            let looked = match self.step(line).await {
+                Ok(looked) => looked,
+                Err(error) if error.is_connection() => {
+                    self.wait_for_connection(&error, &mut wait).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            wait = POLL;
+            let tasks = self.keep(looked)?;
+            let Some(tasks) = tasks else { continue };
+            self.show(&tasks);
+            if tasks.iter().all(|task| is_over(&task.life)) {
+                return self.end(line, tasks).await;
+            }
+            let mut cancelled = self.job.cancellation();
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                _ = cancelled.wait_for(|cancelled| *cancelled), if self.cancel.is_none() => {}
+            }
+        }
+    }
+
+    /// Places the job on its host and starts it.
+    async fn start(&mut self, line: &Line) -> Result<(), Fault> {
+        self.say(format!("starting on {}", self.place()));
+        let id = self.job.id().to_owned();
+        let (Answer::Hello { jobs_dir }, _) = line.ask(&Request::Hello, b"").await? else {
+            return Err(unexpected("hello"));
+        };
+        let host_dir = jobs_dir.join(&id);
+        let place = Request::Place {
+            id: id.clone(),
+            tasks: tasks(&self.executor, &self.payload, &self.spec, &host_dir),
+            how: how(&self.executor, &self.payload),
+        };
+        line.ask(&place, b"").await?;
+        self.send_dataset(line, &id).await?;
+        self.memo.dir = host_dir;
+        self.memo.running = true;
+        // Before the start: whoever finds it so asks for what runs.
+        self.memo.save(self.job.dir())?;
+        let start = Request::Start {
+            id,
+            env: self.secrets(),
+        };
+        match line.ask(&start, b"").await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                if !error.is_connection() {
+                    self.memo.running = false;
+                    self.memo.save(self.job.dir())?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn send_dataset(&self, line: &Line, id: &str) -> Result<(), Fault> {
+        let dataset = &self.payload.plan.dataset;
+        let (DatasetKind::Jsonl, Some(path)) = (dataset.kind, &dataset.path) else {
+            return Ok(());
+        };
+        let bytes = disk::read(path)?;
+        let put = Request::Put {
+            id: id.to_owned(),
+            name: DATASET.to_owned(),
+            sha256: sha256::hex(&bytes),
+        };
+        line.ask(&put, &bytes).await?;
+        Ok(())
+    }
+
+    /// The values of `env_from`, which travel in the request and stay in memory.
+    fn secrets(&self) -> IndexMap<String, String> {
+        self.payload
+            .plan
+            .enabled()
+            .flat_map(|(_, framework)| &framework.env_from)
+            .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
+            .collect()
+    }
+
+    /// Passes a cancellation on, then looks how far the tasks are.
+    async fn step(&mut self, line: &Line) -> Result<(Look, Vec<u8>), RemoteError> {
+        if self.job.is_cancelled() {
+            self.pass_cancel(line).await?;
+        }
+        let due = self
+            .queue_asked
+            .is_none_or(|asked| asked.elapsed() >= self.queue_wait);
+        let request = Request::Look {
+            id: self.job.id().to_owned(),
+            have: self.memo.have.clone(),
+            ask_queue: due,
+        };
+        let (answer, bytes) = line.ask(&request, b"").await?;
+        if due {
+            self.queue_asked = Some(Instant::now());
+            self.queue_wait = (self.queue_wait * 2).min(QUEUE_POLL);
+        }
+        match answer {
+            Answer::Look(look) => Ok((look, bytes)),
+            _ => Err(RemoteError::Garbled {
+                host: line.host().to_owned(),
+                program: "sota-loop agent".to_owned(),
+                reason: "it answered another question".to_owned(),
+            }),
+        }
+    }
+
+    async fn pass_cancel(&mut self, line: &Line) -> Result<(), RemoteError> {
+        let id = self.job.id().to_owned();
+        let patience = Duration::from_secs(self.payload.plan.timeouts.stop_s + 30);
+        let cancelling = self.cancelling();
+        if !cancelling.told {
+            line.ask(&Request::Cancel { id }, b"").await?;
+            self.cancelling().told = true;
+            // Slurm forgets and frees at once.
+            self.queue_wait = Duration::ZERO;
+        } else if !cancelling.killed && cancelling.since.elapsed() > patience {
+            line.ask(&Request::Kill { id }, b"").await?;
+            self.cancelling().killed = true;
+        }
+        Ok(())
+    }
+
+    /// Writes what came; none while a file is only half here.
+    fn keep(&mut self, (look, bytes): (Look, Vec<u8>)) -> Result<Option<Vec<TaskLook>>, Fault> {
+        if !look.pieces.is_empty() {
+            self.mirror
+                .write(look.pieces, &bytes, &mut self.memo.have)?;
+            self.memo.save(self.job.dir())?;
+        }
+        if look.more {
+            return Ok(None);
+        }
+        for task in &look.tasks {
+            self.gathered.take(
+                &task.name,
+                &self.mirror,
+                &self.memo.dir,
+                &self.payload.rows_path(),
+                self.job.id(),
+            )?;
+        }
+        Ok(Some(look.tasks))
+    }
+
+    /// The tasks' progress as the job's own.
+    fn show(&self, tasks: &[TaskLook]) {
+        let statuses = || tasks.iter().filter_map(|task| task.status.as_ref());
+        let running = statuses().find(|status| status.state == JobState::Running);
+        let waiting = tasks.iter().find_map(|task| match &task.life {
+            Life::Alive(Some(said)) => Some(said.clone()),
+            _ => None,
+        });
+        let lineup = Lineup::of(&self.payload.plan);
+        let sessions = crate::bench::session::search(&lineup.groups).len()
+            + lineup.groups.len() * self.payload.plan.search.repeats as usize;
+        let total = (sessions * lineup.cells.len()) as f64;
+        let cancelling = self.cancel.is_some();
+        let place = self.place().to_owned();
+        self.job.update(|status| {
+            status.progress.done = statuses().map(|task| task.progress.done).sum();
+            status.progress.total = total.max(statuses().map(|task| task.progress.total).sum());
+            status.progress.eta_s = running.and_then(|task| task.progress.eta_s);
+            status.live = running.map_or(Value::Null, |task| task.live.clone());
+            status.state = if running.is_some() {
+                JobState::Running
+            } else {
+                JobState::Queued
+            };
+            let what = match (running, waiting) {
+                (Some(task), _) => task.message.clone(),
+                (None, Some(said)) => said,
+                (None, None) => "waiting".to_owned(),
+            };
+            let lead = if cancelling { "cancelling; " } else { "" };
+            status.message = format!("{place}: {lead}{what}");
+        });
+    }
+
+    /// Everything is over: checks the copy, and tells how it ended.
+    async fn end(&mut self, line: &Line, tasks: Vec<TaskLook>) -> Result<Option<BenchResult>, Fault> {
+        self.say(format!("{}: checking the copied files", self.place()));
+        self.verify(line).await?;
+        self.memo.running = false;
+        self.memo.save(self.job.dir())?;
+        self.write_summary()?;
+        if self.job.is_cancelled() {
+            return Ok(None);
+        }
+        if let Some(fault) = tasks.iter().find_map(|task| self.why(task)) {
+            return Err(fault);
+        }
+        let result = self.result(&tasks);
+        let remove = Request::Remove {
+            id: self.job.id().to_owned(),
+        };
+        if let Err(error) = line.ask(&remove, b"").await {
+            tracing::warn!(%error, "the job's folder stays on its host");
+        }
+        Ok(Some(result))
+    }
+
+    /// Copies anew whatever differs from the host's hashes.
+    async fn verify(&mut self, line: &Line) -> Result<(), Fault> {
+        let id = self.job.id().to_owned();
+        for _ in 0..3 {
+            let (Answer::Sums(sums), _) = line.ask(&Request::Sums { id: id.clone() }, b"").await?
+            else {
+                return Err(unexpected("sums"));
+            };
+            let differing = self.mirror.differing(&sums);
+            if differing.is_empty() {
+                return Ok(());
+            }
+            for path in &differing {
+                self.memo.have.remove(path);
+            }
+            loop {
+                let looked = self.step(line).await?;
+                if self.keep(looked)?.is_some() {
+                    break;
+                }
+            }
+        }
+        Err(Fault::new(
+            FaultCode::TaskLost,
+            format!("files of the job on {} change although it is over", line.host()),
+            "see who writes to its folder there, then give the plan again",
+        )
+        .with_evidence(self.memo.dir.display().to_string()))
+    }
+
+    /// Why a task is not done.
+    fn why(&self, task: &TaskLook) -> Option<Fault> {
+        let place = self.place();
+        match (&task.life, &task.status) {
+            (Life::Ended, Some(status)) if status.state == JobState::Done => None,
+            (Life::Ended, Some(status)) => {
+                let mut fault = status.fault.clone().unwrap_or_else(|| {
+                    Fault::new(
+                        FaultCode::TaskLost,
+                        format!("{} ended {:?}", task.name, status.state).to_lowercase(),
+                        "give the plan again to resume: finished rows are kept",
+                    )
+                });
+                fault.message = format!("{place}: {}", fault.message);
+                Some(fault)
+            }
+            (Life::Lost(reason), _) => Some(
+                Fault::new(
+                    FaultCode::TaskLost,
+                    format!("{place}: task {} is lost: {reason}", task.name),
+                    "give the plan again to resume: finished rows are kept",
+                )
+                .retryable()
+                .with_evidence(self.mirror.dir.display().to_string()),
+            ),
+            _ => None,
+        }
+    }
+
+    fn result(&self, tasks: &[TaskLook]) -> BenchResult {
+        let results = tasks.iter().filter_map(|task| {
+            let path = self.mirror.dir.join(&task.name).join("result.json");
+            serde_json::from_slice::<BenchResult>(&disk::read(&path).ok()?).ok()
+        });
+        let mut whole = BenchResult {
+            winners: standings(&self.gathered.rows)
+                .into_iter()
+                .filter_map(|cell| cell.into_iter().find(|standing| standing.ok > 0))
+                .collect(),
+            launches: 0,
+            wall_s: self.started.elapsed().as_secs_f64(),
+            warnings: Vec::new(),
+        };
+        for result in results {
+            whole.launches += result.launches;
+            for warning in result.warnings {
+                if !whole.warnings.contains(&warning) {
+                    whole.warnings.push(warning);
+                }
+            }
+        }
+        whole
+    }
+
+    fn write_summary(&self) -> Result<(), Fault> {
+        let dir = &self.payload.output_dir;
+        let rows = &self.gathered.rows;
+        let text = summary::summary(rows, self.job.id(), &[]);
+        disk::write_atomic(&dir.join("summary.md"), text.as_bytes())?;
+        let commands = summary::winning_commands(rows);
+        disk::write_atomic(&dir.join("winning-commands.md"), commands.as_bytes())?;
+        Ok(())
+    }
+}
+
+fn is_over(life: &Life) -> bool {
+    matches!(life, Life::Ended | Life::Lost(_))
+}
+
+fn unexpected(question: &str) -> Fault {
+    Fault::new(
+        FaultCode::HostUnusable,
+        format!("the program there does not answer `{question}`"),
+        "repeat the call",
+    )
+}
