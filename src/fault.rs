@@ -50,6 +50,14 @@ pub enum FaultCode {
     HostUnusable,
     /// The host or its scheduler ended a task before it was done.
     TaskLost,
+    /// The engine ended, or failed its requests, while it was needed.
+    EngineDied,
+    /// The engine has no profiler, or it did not start or stop.
+    ProfilerUnavailable,
+    /// A profiler's trace files did not come, or not whole.
+    TraceIncomplete,
+    /// Too little space for what is to be written.
+    DiskTooSmall,
     /// A defect of this program; please report it.
     Internal,
 }

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod campaign;
+pub mod capture;
 pub mod cli;
 pub mod disk;
 pub mod engine;

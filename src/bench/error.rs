@@ -35,8 +35,40 @@ pub enum BenchError {
     Result(serde_json::Error),
     #[error("the plan has no framework `{0}`")]
     NoSuchFramework(String),
+    #[error("{} has no good run of {}; it has: {}", rows.display(), what(framework, scenario.as_deref()), or_nothing(measured))]
+    NoWinner {
+        rows: PathBuf,
+        framework: String,
+        scenario: Option<String>,
+        measured: Vec<String>,
+    },
+    #[error("the plan of job {job} cannot be read: {reason}")]
+    PlanGone { job: String, reason: String },
+    #[error(
+        "the command of {framework} {candidate} is not the one that was measured: {difference}"
+    )]
+    CommandChanged {
+        framework: String,
+        candidate: String,
+        difference: String,
+    },
     #[error("the output folder {} is not absolute", .0.display())]
     RelativeOutput(PathBuf),
+}
+
+fn what(framework: &str, scenario: Option<&str>) -> String {
+    match scenario {
+        Some(scenario) => format!("{framework} in scenario {scenario}"),
+        None => framework.to_owned(),
+    }
+}
+
+fn or_nothing(measured: &[String]) -> String {
+    if measured.is_empty() {
+        "nothing".to_owned()
+    } else {
+        measured.join(", ")
+    }
 }
 
 fn list(occupants: &[Occupant]) -> String {
@@ -93,6 +125,22 @@ impl From<BenchError> for Fault {
                 FaultCode::JobTampered,
                 message,
                 "remove the job folder and give the plan again",
+            ),
+            BenchError::NoWinner { rows, .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "run_benchmark measures it; or name a framework and scenario that were measured",
+            )
+            .with_evidence(rows.display().to_string()),
+            BenchError::PlanGone { .. } => Fault::new(
+                FaultCode::InvalidArgument,
+                message,
+                "give the plan that was measured",
+            ),
+            BenchError::CommandChanged { .. } => Fault::new(
+                FaultCode::InvalidPlan,
+                message,
+                "give the plan as it was measured, or measure the new one first",
             ),
             BenchError::RelativeOutput(_) => Fault::new(
                 FaultCode::InvalidArgument,

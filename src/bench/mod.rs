@@ -8,6 +8,7 @@ mod candidate;
 mod cost;
 mod error;
 mod failure;
+pub(crate) mod gpus;
 mod lineup;
 pub mod load;
 mod measure;
@@ -26,17 +27,23 @@ mod server;
 mod session;
 mod summary;
 mod warmup;
+mod winner;
 pub mod workload;
 
+pub use candidate::Candidate;
 pub use cost::Cost;
 pub use error::BenchError;
+pub(crate) use failure::RunFailure;
+pub use prompts::TokenIds;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowStatus};
 pub use rows_file::{RowsError, of_job};
 pub use runner::{payload_of, run};
+pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
+pub use winner::{Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::failure::RunFailure;
@@ -19,12 +20,17 @@ pub struct Prompts {
     seed: u64,
 }
 
+/// The token ids that random prompts are drawn from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenIds {
+    pub vocab_size: u32,
+    /// Never sent.
+    pub special_ids: Vec<u32>,
+}
+
 #[derive(Debug)]
 enum Source {
-    Random {
-        vocab_size: u32,
-        special_ids: Vec<u32>,
-    },
+    Random(TokenIds),
     /// Measured prompts, then those left over for warm-up.
     File {
         measured: Vec<Prompt>,
@@ -48,20 +54,7 @@ impl Prompts {
                 let rest = measured.split_off(num_prompts.min(measured.len()));
                 Source::File { measured, rest }
             }
-            _ => {
-                let config = model_config(Path::new(plan.model.path()));
-                Source::Random {
-                    vocab_size: plan
-                        .model
-                        .vocab_size
-                        .or_else(|| number(&config, "vocab_size"))
-                        .unwrap_or(DEFAULT_VOCAB),
-                    special_ids: ["bos_token_id", "eos_token_id", "pad_token_id"]
-                        .iter()
-                        .flat_map(|key| numbers(&config, key))
-                        .collect(),
-                }
-            }
+            _ => Source::Random(TokenIds::of(plan)),
         };
         Ok(Self {
             source,
@@ -76,7 +69,7 @@ impl Prompts {
     pub fn measured(&self, scenario: &Scenario, purpose: &str) -> Result<Vec<Prompt>, RunFailure> {
         match &self.source {
             Source::File { measured, .. } => Ok(measured.clone()),
-            Source::Random { .. } => self.random(
+            Source::Random(_) => self.random(
                 self.num_prompts,
                 scenario.input_len,
                 scenario.output_len,
@@ -104,7 +97,7 @@ impl Prompts {
                     })
                     .collect())
             }
-            Source::Random { .. } => self.random(
+            Source::Random(_) => self.random(
                 self.warmup_requests,
                 scenario.input_len,
                 scenario.output_len.min(WARMUP_OUTPUT),
@@ -125,13 +118,50 @@ impl Prompts {
         output_len: u32,
         purpose: &str,
     ) -> Result<Vec<Prompt>, RunFailure> {
-        let Source::Random {
-            vocab_size,
-            special_ids,
-        } = &self.source
-        else {
-            return Ok(Vec::new());
-        };
+        match &self.source {
+            Source::Random(ids) => ids
+                .prompts(count, (input_len, output_len), self.seed, purpose)
+                .map_err(|error| RunFailure::failed(error.to_string())),
+            Source::File { .. } => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Default for TokenIds {
+    /// Those of a small vocabulary, which every model has.
+    fn default() -> Self {
+        Self {
+            vocab_size: DEFAULT_VOCAB,
+            special_ids: Vec::new(),
+        }
+    }
+}
+
+impl TokenIds {
+    /// The ids of the plan's model: from the plan, its `config.json`, or the default.
+    pub fn of(plan: &Plan) -> Self {
+        let config = model_config(Path::new(plan.model.path()));
+        Self {
+            vocab_size: plan
+                .model
+                .vocab_size
+                .or_else(|| number(&config, "vocab_size"))
+                .unwrap_or(DEFAULT_VOCAB),
+            special_ids: ["bos_token_id", "eos_token_id", "pad_token_id"]
+                .iter()
+                .flat_map(|key| numbers(&config, key))
+                .collect(),
+        }
+    }
+
+    /// Prompts of `(input, output)` tokens that no other purpose shares.
+    pub fn prompts(
+        &self,
+        count: usize,
+        (input_len, output_len): (u32, u32),
+        seed: u64,
+        purpose: &str,
+    ) -> Result<Vec<Prompt>, WorkloadError> {
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -139,13 +169,12 @@ impl Prompts {
             num_prompts: count,
             input_len: LenRange::fixed(input_len),
             output_len: LenRange::fixed(output_len),
-            vocab_size: *vocab_size,
-            lowest_id: LOWEST_ID.min(vocab_size / 4),
-            excluded_ids: special_ids.clone(),
-            seed: self.seed,
+            vocab_size: self.vocab_size,
+            lowest_id: LOWEST_ID.min(self.vocab_size / 4),
+            excluded_ids: self.special_ids.clone(),
+            seed,
             purpose: purpose.to_owned(),
         })
-        .map_err(|error| RunFailure::failed(error.to_string()))
     }
 }
 

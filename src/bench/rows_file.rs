@@ -33,6 +33,16 @@ const LONGEST_LINE: u64 = 4 << 20;
 /// The rows of one job, in the order in which they were written. Rows of other
 /// jobs and other programs are passed over.
 pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<Row>, RowsError> {
+    read(path, Some(job_id))
+}
+
+/// The rows of every job, in the order in which they were written. Lines of
+/// other programs are passed over.
+pub fn of_all(path: &Path) -> Result<Vec<Row>, RowsError> {
+    read(path, None)
+}
+
+fn read(path: &Path, job_id: Option<&str>) -> Result<Vec<Row>, RowsError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -65,12 +75,14 @@ pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<Row>, RowsError> {
         if read as u64 == LONGEST_LINE && !whole {
             return Err(damaged(number, "the line is over 4 MiB long"));
         }
-        if memchr::memmem::find(&line, job_id.as_bytes()).is_none() {
+        let other = |id: &str| memchr::memmem::find(&line, id.as_bytes()).is_none();
+        if job_id.is_some_and(other) {
             continue;
         }
         match serde_json::from_slice::<Row>(&line) {
-            Ok(row) if row.job_id == job_id => rows.push(row),
+            Ok(row) if job_id.is_none_or(|id| row.job_id == id) => rows.push(row),
             Ok(_) => {}
+            Err(_) if job_id.is_none() => {}
             // A crash in the middle of a write leaves half a last line.
             Err(_) if !whole => {}
             Err(error) => return Err(damaged(number, &error.to_string())),

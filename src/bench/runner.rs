@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::failure::RunFailure;
+use super::gpus;
 use super::lineup::Lineup;
 use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
@@ -21,8 +22,7 @@ use super::session::{self, Phase, Session};
 use super::summary;
 use super::{BenchError, BenchResult};
 use crate::fault::Fault;
-use crate::job::{JobHandle, JobState, Outcome};
-use crate::launch::{self, GpuLock};
+use crate::job::{JobHandle, Outcome};
 
 /// Runs a benchmark job to its end. No engine outlives this call.
 pub async fn run(payload: BenchPayload, job: JobHandle) -> Outcome {
@@ -106,7 +106,8 @@ impl Runner {
     }
 
     async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
-        let Some(_gpus) = self.take_gpus().await? else {
+        let gpu_ids = &self.plan().hardware.gpu_ids;
+        let Some(_gpus) = gpus::take(gpu_ids, self.deadline, &self.job).await? else {
             return Ok(None);
         };
         let search = self.part.search(session::search(&self.lineup.groups));
@@ -137,47 +138,6 @@ impl Runner {
             Ok(()) => Ok(false),
             Err(Halt::Cancelled) => Ok(true),
             Err(Halt::Error(error)) => Err(error),
-        }
-    }
-
-    /// Waits for the GPUs of the plan; none when cancelled.
-    async fn take_gpus(&self) -> Result<Option<GpuLock>, BenchError> {
-        let gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
-        let mut cancelled = self.job.cancellation();
-        loop {
-            match GpuLock::try_take(&gpus, self.job.id())? {
-                Ok(lock) => {
-                    self.refuse_occupied()?;
-                    self.job.update(|status| status.state = JobState::Running);
-                    return Ok(Some(lock));
-                }
-                Err(holder) => self.job.update(|status| {
-                    status.state = JobState::Queued;
-                    status.message = format!(
-                        "waiting for GPUs held by job {} (pid {})",
-                        holder.job, holder.pid
-                    );
-                }),
-            }
-            if self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-            {
-                return Err(BenchError::QueuedTooLong);
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
-            }
-        }
-    }
-
-    fn refuse_occupied(&self) -> Result<(), BenchError> {
-        let occupants = launch::occupants(&self.plan().hardware.gpu_ids);
-        if occupants.is_empty() {
-            Ok(())
-        } else {
-            Err(BenchError::GpuBusy { occupants })
         }
     }
 

@@ -132,7 +132,7 @@ pub(super) async fn follow(job: &JobFolder, output: &Output) -> Result<JobState,
             pressed = tokio::signal::ctrl_c(), if !interrupted => {
                 interrupted = pressed.is_ok();
                 job.cancel()?;
-                bar.println("cancelling: the engines are being ended; finished rows are kept");
+                bar.println("cancelling: the engines are being ended; what is finished is kept");
             }
         }
     }

@@ -9,6 +9,7 @@
 mod agent;
 mod bench;
 mod call;
+mod capture;
 mod demo;
 mod gap;
 mod guard;
@@ -48,6 +49,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Gap(gap::GapArgs),
+    Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
@@ -96,6 +98,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::bench::remote::conduct;
 use crate::bench::{self, BenchError};
 use crate::campaign::{self, Campaign, EventKind};
+use crate::capture;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobHandle, JobSpec, JobState, Outcome};
 
@@ -34,6 +35,10 @@ pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
 async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
     match spec.kind.as_str() {
         bench::KIND => benchmark(spec, handle).await,
+        capture::KIND => match capture::payload_of(spec.payload) {
+            Ok(payload) => capture::run(payload, handle).await,
+            Err(error) => Outcome::Failed(error.into()),
+        },
         other => Outcome::Failed(Fault::new(
             FaultCode::JobTampered,
             format!("job {} is of unknown kind `{other}`", spec.id),

@@ -65,7 +65,7 @@ pub fn run(args: TriageArgs, output: &Output) -> Result<(), Fault> {
     output.record(&record, human)
 }
 
-fn human(record: &TriageRecord) -> String {
+pub(super) fn human(record: &TriageRecord) -> String {
     let mut parts: Vec<String> = record
         .warnings
         .iter()

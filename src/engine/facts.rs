@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::EngineError;
+use super::{EngineError, Profiler};
 use crate::nearest::nearest;
 
 /// How an engine is started and spoken to.
@@ -40,6 +40,8 @@ pub struct Engine {
     pub typical_ready_s: f64,
     #[serde(default)]
     pub progress: Vec<ProgressLine>,
+    #[serde(default)]
+    pub profiler: Option<Profiler>,
 }
 
 /// What `some_flag: false` becomes.

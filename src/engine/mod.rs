@@ -6,10 +6,12 @@ mod argv;
 mod error;
 mod facts;
 mod failure;
+mod profiler;
 mod readiness;
 
 pub use argv::{Endpoint, LaunchRequest, argv, check_parallelism};
 pub use error::EngineError;
 pub use facts::{Engine, engine, names};
 pub use failure::{Diagnosis, diagnose};
+pub use profiler::{Profiler, Window};
 pub use readiness::{flush_cache, generation_tokens, served_models, stage_of};

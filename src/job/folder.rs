@@ -69,7 +69,7 @@ impl JobFolder {
             status = self.parse(&self.status_path())?;
             if !status.state.is_final() {
                 status.state = JobState::Lost;
-                "its supervisor died; repeat the call with the same plan to resume"
+                "its supervisor died; repeat the call that started it"
                     .clone_into(&mut status.message);
             }
         }

@@ -183,7 +183,7 @@ fn finish(handle: &JobHandle, outcome: Outcome) -> Result<JobState, JobError> {
         }
         Outcome::Cancelled => handle.update(|status| {
             status.state = JobState::Cancelled;
-            "cancelled; the same plan resumes it".clone_into(&mut status.message);
+            "cancelled; the same call starts it again".clone_into(&mut status.message);
         }),
         Outcome::Failed(fault) => fail(handle, fault),
     }

@@ -18,7 +18,14 @@ pub(super) struct ModelConfig {
     /// What each layer is called: the parts in which the model's layers
     /// differ, or else the kind of its feed-forward part.
     pub layers: Vec<String>,
+    /// Layers beside those that predict further tokens.
+    pub mtp: usize,
+    /// Whether attention is of the latent kind (MLA).
+    pub latent: bool,
 }
+
+/// Name of a layer that predicts a further token.
+const MTP: &str = "mtp";
 
 impl ModelConfig {
     /// Reads `config.json`, given as a file or by its folder.
@@ -52,12 +59,34 @@ impl ModelConfig {
             return Err(fail(format!("num_hidden_layers is {count}")));
         }
         let layers = fields.layers(count as usize);
+        let mtp = [
+            "num_nextn_predict_layers",
+            "mtp_num_hidden_layers",
+            "num_mtp_modules",
+        ]
+        .iter()
+        .find_map(|key| fields.number(key))
+        .unwrap_or(0)
+        .min(MOST_LAYERS) as usize;
+        let latent = fields.number("kv_lora_rank").is_some_and(|rank| rank > 0);
         let model_type = whole.get("model_type").and_then(Value::as_str);
         Ok(Self {
             model_type: model_type.unwrap_or("unknown").to_owned(),
             layers,
+            mtp,
+            latent,
             path,
         })
+    }
+
+    /// The names of as many layers as a pass has: those of the model, with the
+    /// layers for further tokens where the pass runs them, too.
+    pub fn names(&self, found: usize) -> Vec<String> {
+        let mut names = self.layers.clone();
+        if self.mtp > 0 && found == names.len() + self.mtp {
+            names.resize(found, MTP.to_owned());
+        }
+        names
     }
 }
 
@@ -168,7 +197,13 @@ impl Fields<'_> {
                 .list("moe_layer_freq")
                 .and_then(|list| list.get(layer)?.as_u64())
                 == Some(0);
-        if dense { "dense" } else { "moe" }
+        let hashed = (layer as u64) < self.number("num_hash_layers").unwrap_or(0);
+        match (dense, hashed) {
+            (true, _) => "dense",
+            // The token's id, not a router, chooses the experts.
+            (false, true) => "hash_moe",
+            (false, false) => "moe",
+        }
     }
 }
 
@@ -215,6 +250,30 @@ mod tests {
             layers(r#"{"num_hidden_layers": 3, "compress_ratios": [0, 4, 128]}"#),
             ["full_attention", "compressed_4", "compressed_128"]
         );
+        assert_eq!(
+            layers(
+                r#"{"num_hidden_layers": 4, "n_routed_experts": 256, "num_hash_layers": 2,
+                    "num_nextn_predict_layers": 1, "compress_ratios": [128, 4, 128, 4, 0]}"#
+            ),
+            [
+                "compressed_128+hash_moe",
+                "compressed_4+hash_moe",
+                "compressed_128+moe",
+                "compressed_4+moe"
+            ]
+        );
+    }
+
+    #[test]
+    fn layers_for_further_tokens_are_named_where_they_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"num_hidden_layers": 2, "num_nextn_predict_layers": 1, "kv_lora_rank": 512}"#;
+        std::fs::write(dir.path().join("config.json"), text).unwrap();
+        let config = ModelConfig::read(dir.path()).unwrap();
+        assert!(config.latent);
+        assert_eq!(config.names(2), ["dense", "dense"]);
+        assert_eq!(config.names(3), ["dense", "dense", "mtp"]);
+        assert_eq!(config.names(5), ["dense", "dense"]);
     }
 
     #[test]

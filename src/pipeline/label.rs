@@ -12,6 +12,20 @@ pub(super) struct Traits {
     pub attention: bool,
     pub linear: bool,
     pub moe: bool,
+    /// A kernel's name speaks of latent attention.
+    pub latent: bool,
+}
+
+/// Whether a kernel is one of latent attention (MLA), by its name:
+/// `flash_fwd_mla_combine_kernel`, `concat_and_cache_mla`, `BatchMLAPaged...`.
+pub(super) fn is_latent(kernel: &str) -> bool {
+    ["mla", "MLA", "Mla"].iter().any(|word| {
+        kernel.match_indices(word).any(|(at, _)| {
+            let before = kernel[..at].chars().next_back();
+            // Part of a longer word such as `gemmla` it is not.
+            before.is_none_or(|c| !c.is_ascii_lowercase()) || !word.starts_with('m')
+        })
+    })
 }
 
 impl Traits {
@@ -51,12 +65,16 @@ pub(super) fn names(
     let Some(config) = config else {
         return (by_kernels(types, traits), None);
     };
-    let disagreements = disagreements(types, traits, config);
+    let named = config.names(types.len());
+    let disagreements = disagreements(types, traits, config, &named);
     let agrees = disagreements.is_empty();
-    let notes = match agrees {
-        true => refinement(types, &config.layers).into_iter().collect(),
+    let mut notes: Vec<String> = match agrees {
+        true => refinement(types, &named).into_iter().collect(),
         false => Vec::new(),
     };
+    if agrees && config.latent && !traits.iter().any(|traits| traits.latent) {
+        notes.push("kv_lora_rank is set, but no kernel's name shows latent attention".to_owned());
+    }
     let check = ConfigCheck {
         path: config.path.clone(),
         model_type: config.model_type.clone(),
@@ -67,24 +85,39 @@ pub(super) fn names(
         notes,
     };
     let names = match agrees {
-        true => config.layers.clone(),
+        true => named,
         false => by_kernels(types, traits),
     };
     (names, Some(check))
 }
 
-fn disagreements(types: &[usize], traits: &[Traits], config: &ModelConfig) -> Vec<String> {
+fn disagreements(
+    types: &[usize],
+    traits: &[Traits],
+    config: &ModelConfig,
+    named: &[String],
+) -> Vec<String> {
     let mut found = Vec::new();
-    if types.len() != config.layers.len() {
+    if types.len() != named.len() {
+        let further = match config.mtp {
+            0 => String::new(),
+            mtp => format!(" and {mtp} for further tokens"),
+        };
         found.push(format!(
-            "the trace has {} layers a pass, the configuration {}: another model, a part of one \
+            "the trace has {} layers a pass, the configuration {}{further}: another model, a part of one \
              (pipeline parallelism), or layers that were not found",
             types.len(),
             config.layers.len()
         ));
         return found;
     }
-    for (layer, name) in config.layers.iter().enumerate() {
+    if !config.latent && traits.iter().any(|traits| traits.latent) {
+        found.push(
+            "kernels of latent attention (MLA) run, but the configuration has no kv_lora_rank"
+                .to_owned(),
+        );
+    }
+    for (layer, name) in named.iter().enumerate() {
         let expects_moe = name.ends_with("moe");
         let says = expects_moe || name.ends_with("dense");
         if says && expects_moe != traits[layer].moe {
@@ -95,7 +128,7 @@ fn disagreements(types: &[usize], traits: &[Traits], config: &ModelConfig) -> Ve
         }
     }
     if found.is_empty() {
-        found.extend(division(types, &config.layers));
+        found.extend(division(types, named));
     }
     if found.len() > 4 {
         let more = found.len() - 3;
@@ -229,6 +262,7 @@ mod tests {
         attention: true,
         linear: false,
         moe: false,
+        latent: false,
     };
     const MOE: Traits = Traits { moe: true, ..DENSE };
 
@@ -237,6 +271,8 @@ mod tests {
             path: "config.json".into(),
             model_type: "test".into(),
             layers: layers.iter().map(|&layer| layer.to_owned()).collect(),
+            mtp: 0,
+            latent: false,
         }
     }
 
@@ -276,6 +312,27 @@ mod tests {
         let (names, check) = names(&[0, 0], &[DENSE, DENSE], Some(&sliding));
         assert_eq!(names, ["sliding_attention", "full_attention"]);
         assert!(check.unwrap().notes[0].contains("run the same kernels"));
+    }
+
+    #[test]
+    fn latent_attention_is_checked_against_the_configuration() {
+        for kernel in ["flash_fwd_mla_combine", "concat_and_cache_mla", "BatchMLAPagedAttention", "FlashAttnFwdMla"] {
+            assert!(is_latent(kernel), "{kernel}");
+        }
+        assert!(!is_latent("gemmlast_kernel"));
+        let latent = Traits {
+            latent: true,
+            ..DENSE
+        };
+        let (_, check) = names(&[0, 0], &[latent; 2], Some(&config(&["dense", "dense"])));
+        assert!(check.unwrap().disagreements[0].contains("no kv_lora_rank"));
+        let mut mla = config(&["dense", "dense"]);
+        mla.latent = true;
+        let (_, check) = names(&[0, 0], &[latent; 2], Some(&mla));
+        let check = check.unwrap();
+        assert!(check.agrees && check.notes.is_empty());
+        let (_, check) = names(&[0, 0], &[DENSE; 2], Some(&mla));
+        assert!(check.unwrap().notes[0].contains("latent attention"));
     }
 
     #[test]

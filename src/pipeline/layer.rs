@@ -36,7 +36,13 @@ impl<'a> Layers<'a> {
         let traits: Vec<Traits> = found
             .layers
             .iter()
-            .map(|rows| Traits::of(rows.iter().map(category)))
+            .map(|rows| {
+                let latent = |&row: &u32| label::is_latent(trace.text(trace.gpu.name[row as usize]));
+                Traits {
+                    latent: rows.iter().any(latent),
+                    ..Traits::of(rows.iter().map(category))
+                }
+            })
             .collect();
         let (names, check) = label::names(&types(&found.kernels), &traits, config);
         Self {

@@ -1,8 +1,9 @@
 //! The layers of each pass: which kernels are looked at, and how they are
 //! told apart.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use super::layering::{self, Layering, NoLayers, Symbol};
 use crate::trace::{CategoryColumn, GpuKind, KernelCategory, NameId, Trace};
@@ -43,6 +44,49 @@ pub(super) struct Search<'t> {
     known: HashMap<Vec<Symbol>, Result<Layering, NoLayers>>,
 }
 
+/// Grid and block of a kernel.
+type Shape = ([u32; 3], [u32; 3]);
+
+/// The symbols of one name, and of the shape in which it was seen last.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    by_name: Symbol,
+    shape: Shape,
+    by_shape: Symbol,
+}
+
+/// Symbols given out so far. Most kernels have the shape that their name had
+/// last, so that few rows need the map.
+struct Symbols {
+    by_name: Vec<Option<Known>>,
+    shapes: HashMap<(NameId, Shape), Symbol>,
+}
+
+impl Symbols {
+    fn new(names: usize) -> Self {
+        Self {
+            by_name: vec![None; names],
+            shapes: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, name: NameId, shape: Shape, mut next: impl FnMut() -> Symbol) -> Known {
+        let known = match self.by_name[name.row()] {
+            Some(known) if known.shape == shape => return known,
+            known => known,
+        };
+        let by_name = known.map_or_else(&mut next, |known| known.by_name);
+        let by_shape = *self.shapes.entry((name, shape)).or_insert_with(next);
+        let known = Known {
+            by_name,
+            shape,
+            by_shape,
+        };
+        self.by_name[name.row()] = Some(known);
+        known
+    }
+}
+
 impl<'t> Search<'t> {
     pub fn new(trace: &'t Trace, categories: &CategoryColumn) -> Self {
         let mut search = Self {
@@ -52,23 +96,22 @@ impl<'t> Search<'t> {
             mixes: Vec::new(),
             known: HashMap::new(),
         };
-        let mut shapes: HashMap<(NameId, [u32; 3], [u32; 3]), Symbol> = HashMap::new();
-        let mut names: HashMap<NameId, Symbol> = HashMap::new();
+        let mut symbols = Symbols::new(trace.strings.len());
         for row in 0..trace.gpu.len() {
             let name = trace.gpu.name[row];
-            let mixes = matches!(
-                categories.of(name),
-                KernelCategory::Attention | KernelCategory::LinearAttention
-            );
-            let mut add = || {
-                search.mixes.push(mixes);
-                search.mixes.len() as Symbol - 1
+            let mixes = || {
+                matches!(
+                    categories.of(name),
+                    KernelCategory::Attention | KernelCategory::LinearAttention
+                )
             };
-            let by_name = *names.entry(name).or_insert_with(&mut add);
-            let shape = (name, trace.gpu.grid[row], trace.gpu.block[row]);
-            let by_shape = *shapes.entry(shape).or_insert_with(&mut add);
-            search.by_name.push(by_name);
-            search.by_shape.push(by_shape);
+            let shape = (trace.gpu.grid[row], trace.gpu.block[row]);
+            let known = symbols.of(name, shape, || {
+                search.mixes.push(mixes());
+                search.mixes.len() as Symbol - 1
+            });
+            search.by_name.push(known.by_name);
+            search.by_shape.push(known.by_shape);
         }
         search
     }
@@ -117,9 +160,21 @@ impl<'t> Search<'t> {
     /// The kernels of the stream that has most of them.
     fn main_stream(&self, kernels: &[u32]) -> Vec<u32> {
         let track = |row: u32| self.trace.gpu.track(row as usize);
-        let mut counts: HashMap<(u32, u32), usize> = HashMap::new();
+        let mut counts: Vec<((u32, u32), usize)> = Vec::new();
+        // Streams are few, and a kernel is mostly on the stream of the one before.
+        let mut last = 0;
         for &row in kernels {
-            *counts.entry(track(row)).or_insert(0) += 1;
+            let own = track(row);
+            if counts.get(last).is_none_or(|known| known.0 != own) {
+                last = counts
+                    .iter()
+                    .position(|known| known.0 == own)
+                    .unwrap_or(counts.len());
+                if last == counts.len() {
+                    counts.push((own, 0));
+                }
+            }
+            counts[last].1 += 1;
         }
         let main = counts
             .into_iter()

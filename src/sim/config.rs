@@ -50,7 +50,8 @@ pub struct SimConfig {
     #[arg(long, default_value_t = 0.2, value_name = "SECONDS")]
     pub load_s: f64,
     /// A failure to show; may be repeated: oom-at-load, oom-after=REQUESTS, never-ready,
-    /// ignore-sigterm, crash-after=TOKENS, error-every=REQUESTS, cut-every=REQUESTS.
+    /// ignore-sigterm, crash-after=TOKENS, error-every=REQUESTS, cut-every=REQUESTS,
+    /// profiler-refuses, no-trace, cut-trace, crash-in-profile.
     #[arg(long = "fault", value_name = "KIND")]
     pub faults: Vec<PlannedFault>,
     #[command(flatten)]

@@ -21,11 +21,20 @@ pub enum PlannedFault {
     ErrorEvery(u64),
     /// Cuts every n-th stream after a few tokens.
     CutEvery(u64),
+    /// Answers `/start_profile` with status 500.
+    ProfilerRefuses,
+    /// Records, but writes no trace.
+    NoTrace,
+    /// Writes the first half of each trace.
+    CutTrace,
+    /// Exits without a word when a recording ends.
+    CrashInProfile,
 }
 
 /// Names of the faults, as `--fault` takes them.
 pub const FAULT_NAMES: &str = "oom-at-load, oom-after=REQUESTS, never-ready, ignore-sigterm, \
-                               crash-after=TOKENS, error-every=REQUESTS, cut-every=REQUESTS";
+                               crash-after=TOKENS, error-every=REQUESTS, cut-every=REQUESTS, \
+                               profiler-refuses, no-trace, cut-trace, crash-in-profile";
 
 impl FromStr for PlannedFault {
     type Err = SimError;
@@ -46,6 +55,10 @@ impl FromStr for PlannedFault {
             ("oom-at-load", None) => Ok(Self::OomAtLoad),
             ("never-ready", None) => Ok(Self::NeverReady),
             ("ignore-sigterm", None) => Ok(Self::IgnoreSigterm),
+            ("profiler-refuses", None) => Ok(Self::ProfilerRefuses),
+            ("no-trace", None) => Ok(Self::NoTrace),
+            ("cut-trace", None) => Ok(Self::CutTrace),
+            ("crash-in-profile", None) => Ok(Self::CrashInProfile),
             ("oom-after", Some(n)) => Ok(Self::OomAfter(n)),
             ("crash-after", Some(n)) => Ok(Self::CrashAfter(n)),
             ("error-every", Some(n)) => Ok(Self::ErrorEvery(n)),

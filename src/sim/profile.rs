@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::config::SimConfig;
 use super::cost::Work;
 use super::dialect::Dialect;
+use super::planned_fault::PlannedFault;
 use super::scheduler::{Nanos, Step};
 use super::trace::{Launch, ModelShape, PassSpec, TraceSpec, write_trace};
 
@@ -69,6 +70,9 @@ impl Recorder {
 
 /// Writes one gzipped trace a rank into `folder`, named as the engine would.
 pub fn export(config: &SimConfig, steps: &[Recorded], folder: &Path) -> io::Result<Vec<PathBuf>> {
+    if config.faults.contains(&PlannedFault::NoTrace) {
+        return Ok(Vec::new());
+    }
     let spec = spec(config, steps);
     fs::create_dir_all(folder)?;
     let now = SystemTime::now()
@@ -84,11 +88,14 @@ pub fn export(config: &SimConfig, steps: &[Recorded], folder: &Path) -> io::Resu
         let file = BufWriter::new(File::create(&path)?);
         let mut packed = GzEncoder::new(file, Compression::fast());
         write_trace(&spec, rank, BufWriter::with_capacity(1 << 18, &mut packed))?;
-        packed
+        let file = packed
             .finish()?
             .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
+            .map_err(io::IntoInnerError::into_error)?;
+        if config.faults.contains(&PlannedFault::CutTrace) {
+            file.set_len(file.metadata()?.len() / 2)?;
+        }
+        file.sync_all()?;
         paths.push(path);
     }
     Ok(paths)

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::Exit;
 use super::api_error::ApiError;
 use super::app::App;
 use super::dialect::Dialect;
 use super::driver::Command;
+use super::planned_fault::PlannedFault;
 use super::profile::{Recorder, export};
 
 /// What SGLang takes; vLLM takes nothing.
@@ -45,6 +47,9 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
             "Profiling is already in progress. Call /stop_profile first.".into(),
         ));
     }
+    if app.config.faults.contains(&PlannedFault::ProfilerRefuses) {
+        return Err(ApiError::internal(dialect));
+    }
     let asked: StartBody = if body.trim_ascii().is_empty() {
         StartBody::default()
     } else {
@@ -76,6 +81,11 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
         let Ok(steps) = recorded.await else { return };
         writer.log.core("profiler.py:90", "Stop profiling...");
         let config = writer.config.clone();
+        if config.faults.contains(&PlannedFault::CrashInProfile) {
+            // The server is ending already when nobody listens.
+            let _ = writer.exit.send(Exit::Crashed);
+            return;
+        }
         let target = folder.clone();
         let written = tokio::task::spawn_blocking(move || export(&config, &steps, &target)).await;
         match written {

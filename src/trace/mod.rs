@@ -42,6 +42,7 @@ mod category;
 mod document;
 mod error;
 mod event;
+mod file_name;
 mod gpu;
 mod index;
 mod launch;
@@ -61,6 +62,7 @@ use std::path::Path;
 
 pub use category::{CategoryColumn, KernelCategory, categorize};
 pub use error::TraceError;
+pub use file_name::{is_trace_name, rank_of};
 pub use gpu::{Collective, GpuAnnotationTable, GpuKind, GpuTable};
 pub use index::{LaunchIndex, NameId, SpanIndex, StepIndex, ThreadId};
 pub use launch::LaunchTable;

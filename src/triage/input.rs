@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::error::TriageError;
-use crate::trace::Stage;
+use crate::trace::{Stage, is_trace_name, rank_of};
 
 /// How deep below the named folder traces are looked for.
 const MOST_DEPTH: usize = 4;
@@ -178,25 +178,6 @@ fn walk(
     Ok(())
 }
 
-fn is_trace_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let unpacked = name
-        .strip_suffix(".gz")
-        .or_else(|| name.strip_suffix(".zst"))
-        .unwrap_or(&name);
-    let other = [
-        "server_args",
-        "metadata",
-        "config.json",
-        "report.json",
-        "tokenizer",
-    ];
-    unpacked.ends_with(".json")
-        && !other.iter().any(|word| name.contains(word))
-        // The front end of vLLM writes a trace of its own, without GPU work.
-        && !name.contains(".async_llm.")
-}
-
 fn candidate(path: &Path, modified: SystemTime) -> Candidate {
     let name = file_name(path);
     let parts: Vec<String> = path
@@ -227,33 +208,6 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// The rank in a name such as `1795501003.8-TP-0.trace.json.gz`,
-/// `dp0_pp0_tp1_rank1.123.pt.trace.json.gz` or `bs_8_rank0.json.gz`.
-fn rank_of(name: &str) -> Option<u32> {
-    let name = name.to_lowercase();
-    ["rank", "worker", "tp"]
-        .iter()
-        .find_map(|word| number_after(&name, word))
-}
-
-fn number_after(name: &str, word: &str) -> Option<u32> {
-    name.match_indices(word).find_map(|(at, _)| {
-        let boundary = name[..at]
-            .chars()
-            .next_back()
-            .is_none_or(|c| !c.is_ascii_alphanumeric());
-        let rest = name[at + word.len()..].trim_start_matches(['-', '_']);
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        if boundary {
-            rest[..digits].parse().ok()
-        } else {
-            None
-        }
-    })
-}
-
 fn stage_of(name: &str, folders: &[String]) -> Option<Stage> {
     let words = [
         (Stage::Prefill, ["prefill", "extend"]),
@@ -279,15 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_rank_and_stage() {
-        assert_eq!(rank_of("1795501003.8016357-TP-0.trace.json.gz"), Some(0));
-        assert_eq!(
-            rank_of("dp0_pp0_tp3_dcp0_ep0_rank7.178.pt.trace.json.gz"),
-            Some(7)
-        );
-        assert_eq!(rank_of("1700-TP-2-DECODE.trace.json.gz"), Some(2));
-        assert_eq!(rank_of("trace.json"), None);
-        assert_eq!(rank_of("http2.json"), None);
+    fn names_and_folders_tell_the_stage() {
         let folders = vec!["decode".to_owned(), "run".to_owned()];
         assert_eq!(stage_of("x.json", &folders), Some(Stage::Decode));
         assert_eq!(

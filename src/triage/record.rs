@@ -44,7 +44,7 @@ pub enum Detail {
 }
 
 /// What the traces say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TriageRecord {
     /// The engine that wrote the trace, where it shows.
     pub framework: Option<String>,

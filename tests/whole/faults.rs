@@ -250,10 +250,10 @@ fn a_full_disk_ends_the_job_with_its_reason() {
 }
 
 /// A file system of one MiB, unmounted when dropped.
-struct SmallDisk(std::path::PathBuf);
+pub struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &std::path::Path) -> Option<Self> {
+    pub fn mount(at: &std::path::Path) -> Option<Self> {
         let done = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
             .arg(at)

@@ -68,7 +68,7 @@ fn a_guard_whose_owner_is_gone_ends_the_engine() {
 fn a_killed_guard_takes_its_engine_along() {
     let home = Home::new();
     let mut guard = home
-        .command(&["guard", &spec(&home, "echo up; sleep 1000; true")])
+        .command(&["guard", &spec(&home, "echo up; sleep 20; true")])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

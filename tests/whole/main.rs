@@ -1,6 +1,7 @@
 //! The program as its users run it: the binary, real processes, real files.
 
 mod benchmark;
+mod capture;
 mod faults;
 mod launch;
 mod mcp;

@@ -224,3 +224,25 @@ fn only_job(home: &Home) -> String {
     assert!(jobs.next().is_none());
     job.file_name().into_string().unwrap()
 }
+
+#[tokio::test]
+async fn a_capture_returns_its_tables_and_is_found_by_its_job() {
+    let home = Home::new();
+    let command = crate::plans::sim(&home, "sglang", &["--layers", "4"]);
+    let plan = crate::plans::plan(json!({"sglang": {"command": command}}));
+    let client = connect(&home, Client::default()).await;
+    let measured = request("run_benchmark", json!({"plan": plan, "wait_s": 60}));
+    let measured = structured(client.call_tool(measured).await.unwrap());
+    assert_eq!(measured["state"], "done", "{measured:#}");
+    let asked = request(
+        "profile",
+        json!({"capture": {"framework": "sglang", "stage": "decode"}, "wait_s": 60}),
+    );
+    let record = structured(client.call_tool(asked).await.unwrap());
+    assert_eq!(record["state"], "done", "{record:#}");
+    assert_eq!(record["stages"][0]["stage"], "decode");
+    let job = request("profile", json!({"job_id": record["job_id"], "wait_s": 0}));
+    let again = structured(client.call_tool(job).await.unwrap());
+    assert_eq!(again, record);
+    client.cancel().await.unwrap();
+}

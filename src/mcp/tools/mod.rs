@@ -3,6 +3,7 @@
 mod analyze_pipeline;
 mod campaign;
 mod check_gap;
+mod follow;
 mod ncu_digest;
 mod profile;
 mod query_history;

@@ -1,13 +1,17 @@
-//! `profile`: what profiler traces say.
+//! `profile`: what profiler traces say, and capturing them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::follow::{check_wait, follow};
 use super::scope::campaign_of;
-use crate::campaign;
-use crate::fault::Fault;
+use crate::campaign::{self, Campaign};
+use crate::capture::{self, CaptureRequest, CaptureStatus, Place};
+use crate::fault::{Fault, FaultCode};
+use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
 use crate::triage::{self, Detail, TriageRecord, TriageRequest};
 
@@ -16,8 +20,9 @@ pub struct Profile;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// Absolute path of a trace file (.json, .json.gz, .json.zst) or of a folder of them.
-    pub input: PathBuf,
+    /// Analyse: absolute path of a trace file (.json, .json.gz, .json.zst) or of a folder of them.
+    #[serde(default)]
+    pub input: Option<PathBuf>,
     /// Trace or folder of the same engine and model without CUDA graphs: gives replayed kernels their source lines.
     #[serde(default)]
     pub mapping_input: Option<PathBuf>,
@@ -33,6 +38,19 @@ pub struct Arguments {
     /// The rank to analyse where a folder holds several; default the lowest.
     #[serde(default)]
     pub rank: Option<u32>,
+    /// Capture, instead of `input`: record traces of a framework as a job, then analyse them.
+    #[serde(default)]
+    pub capture: Option<CaptureRequest>,
+    /// A capture that was started before, instead of `input` or `capture`.
+    #[serde(default)]
+    pub job_id: Option<String>,
+    /// Seconds to wait for a capture before answering, 0 to 240.
+    #[serde(default = "default_wait")]
+    #[schemars(range(max = 240))]
+    pub wait_s: u32,
+    /// End the capture of `job_id` and its engine.
+    #[serde(default)]
+    pub cancel: bool,
     /// `summary` keeps the tables short, `full` gives every row.
     #[serde(default)]
     pub detail: Detail,
@@ -44,45 +62,123 @@ pub struct Arguments {
     pub campaign: Option<String>,
 }
 
+/// What traces say; of a capture also its job.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProfileRecord {
+    #[serde(flatten)]
+    pub job: Option<CaptureStatus>,
+    #[serde(flatten)]
+    pub analysis: TriageRecord,
+}
+
 fn default_min_share() -> f64 {
     1.0
 }
 
+fn default_wait() -> u32 {
+    50
+}
+
 impl Tool for Profile {
     const NAME: &'static str = "profile";
-    const TITLE: &'static str = "Analyse profiler traces";
-    const DESCRIPTION: &'static str = "Reads torch-profiler traces of a serving engine and tells, for prefill, decode and mixed steps, where the time goes: wall, busy and idle by cause, kernels with their source lines, overlap, fusions in use or missing; with compare_input, two engines side by side by class of work. \
-        Call it when check_gap says that step time is behind; not for the layers of one pass (analyze_pipeline) and not for counters of one kernel (ncu_digest). It launches nothing. \
+    const TITLE: &'static str = "Capture and analyse profiler traces";
+    const DESCRIPTION: &'static str = "Tells where the time of prefill, decode and mixed steps goes: wall, busy and idle by cause, kernels with their source lines, overlap, fusions in use or missing; with compare_input, two engines side by side by class of work. \
+        With `input` it reads torch-profiler traces that exist; with `capture` it launches the best measured command again (or uses the server at a URL), records a few steps, and analyses them: a job, which goes on without this server; call again with job_id to follow, with cancel to end it. \
+        Call it when check_gap says that step time is behind; not for the layers of one pass (analyze_pipeline) and not for counters of one kernel (ncu_digest). \
         Returns short tables and report_path with all rows. \
-        Example: {\"input\": \"/abs/profiles/sglang/decode\", \"mapping_input\": \"/abs/profiles/sglang-graphs-off/decode\", \"compare_input\": \"/abs/profiles/vllm/decode\"}";
-    const EXAMPLE: &'static str = r#"{"input": "/abs/profiles/sglang/decode"}"#;
+        Example: {\"capture\": {\"framework\": \"sglang\", \"stage\": \"both\", \"graphs\": \"both\"}} or {\"input\": \"/abs/profiles/sglang/decode\", \"compare_input\": \"/abs/profiles/vllm/decode\"}";
+    const EXAMPLE: &'static str =
+        r#"{"capture": {"framework": "sglang"}} or {"input": "/abs/profiles/sglang/decode"}"#;
     const HINTS: Hints = Hints {
         read_only: false,
         destructive: false,
         idempotent: true,
     };
     type Arguments = Arguments;
-    type Record = TriageRecord;
+    type Record = ProfileRecord;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<TriageRecord, Fault> {
+    async fn call(arguments: Arguments, context: ToolContext) -> Result<ProfileRecord, Fault> {
+        check_wait(arguments.wait_s)?;
         let project_dir = context.project_dir.clone();
+        if arguments.input.is_some() && arguments.capture.is_none() && arguments.job_id.is_none() {
+            let work = move || analyse(arguments, project_dir.as_deref());
+            return context.blocking(work).await;
+        }
+        let full = arguments.detail == Detail::Full;
+        let wait = Duration::from_secs(arguments.wait_s.into());
+        let job = context
+            .blocking(move || begin(arguments, project_dir.as_deref()))
+            .await?;
+        follow(&job, wait, "recordings", &context).await?;
         context
-            .blocking(move || run(arguments, project_dir.as_deref()))
+            .blocking(move || {
+                let record = capture::record(&job, full)?;
+                Ok(ProfileRecord {
+                    job: Some(record.job),
+                    analysis: record.analysis,
+                })
+            })
             .await
     }
 }
 
-fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<TriageRecord, Fault> {
+fn invalid(message: &str, hint: &str) -> Fault {
+    Fault::new(FaultCode::InvalidArgument, message, hint)
+}
+
+/// Starts a capture, or finds one.
+fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, Fault> {
+    match (&arguments.capture, &arguments.job_id, &arguments.input) {
+        (None, Some(id), None) => {
+            let job = job::open(id)?;
+            if arguments.cancel {
+                job.cancel()?;
+            }
+            Ok(job)
+        }
+        (Some(_), None, None) if arguments.cancel => {
+            Err(invalid("cancel goes with job_id", "name the job to end"))
+        }
+        (Some(request), None, None) => start(request, &arguments, project_dir),
+        (None, None, None) => Err(invalid(
+            "neither input, capture nor job_id is given",
+            Profile::EXAMPLE,
+        )),
+        _ => Err(invalid(
+            "input, capture and job_id exclude one another",
+            "give one of them",
+        )),
+    }
+}
+
+fn start(
+    request: &CaptureRequest,
+    arguments: &Arguments,
+    project_dir: Option<&Path>,
+) -> Result<JobFolder, Fault> {
+    let workspace = campaign::workspace(arguments.workspace.as_deref(), project_dir)?;
+    let found = campaign_of(Some(&workspace), None, arguments.campaign.as_deref())?;
+    let round = found.as_ref().map(round_of).transpose()?;
+    let place = Place {
+        workspace: &workspace,
+        campaign: found
+            .as_ref()
+            .zip(round)
+            .map(|(campaign, round)| (campaign.root.as_path(), round)),
+    };
+    Ok(capture::start(request, place)?.job)
+}
+
+fn round_of(campaign: &Campaign) -> Result<u32, Fault> {
+    Ok(campaign::status(campaign)?.round)
+}
+
+fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRecord, Fault> {
+    let input = arguments.input.unwrap_or_default();
     let workspace = arguments.workspace.as_deref();
     let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
-    let folder = match found {
-        Some(campaign) => campaign.root.join("profiles"),
-        None => campaign::workspace(workspace, project_dir)?.join("out/profiles"),
-    };
-    let folder = folder.join(name_of(&arguments.input));
-    let detail = arguments.detail;
     let full = triage::analyze(&TriageRequest {
-        input: arguments.input,
+        input: input.clone(),
         mapping_input: arguments.mapping_input,
         compare_input: arguments.compare_input,
         framework: arguments.framework,
@@ -90,13 +186,24 @@ fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<TriageRecord,
         rank: arguments.rank,
         detail: Detail::Full,
     })?;
-    let report = triage::write_report(&folder, &full)?;
-    let mut record = match detail {
+    let folder = match found {
+        Some(campaign) => campaign
+            .root
+            .join("profiles")
+            .join(round_of(&campaign)?.to_string())
+            .join(full.framework.as_deref().unwrap_or("unknown")),
+        None => campaign::workspace(workspace, project_dir)?.join("out/profiles"),
+    };
+    let report = triage::write_report(&folder.join(name_of(&input)), &full)?;
+    let mut record = match arguments.detail {
         Detail::Summary => full.summary(),
         Detail::Full => full,
     };
     record.report_path = Some(report.markdown);
-    Ok(record)
+    Ok(ProfileRecord {
+        job: None,
+        analysis: record,
+    })
 }
 
 /// The report's folder: the last two parts of the trace's path.

@@ -1,12 +1,13 @@
 //! `run_benchmark`: start, follow or cancel a benchmark job.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::follow::{check_wait, follow};
 use super::scope::{Detail, campaign_of};
 use crate::bench::{self, BenchRecord, Cost, Place};
 use crate::campaign::{self, EventKind};
@@ -84,19 +85,14 @@ impl Tool for RunBenchmark {
     type Record = BenchRecord;
 
     async fn call(arguments: Arguments, context: ToolContext) -> Result<BenchRecord, Fault> {
-        if arguments.wait_s > 240 {
-            return Err(invalid(
-                format!("wait_s is {}, over 240", arguments.wait_s),
-                "wait at most 240 s, then call again with job_id",
-            ));
-        }
+        check_wait(arguments.wait_s)?;
         let full = arguments.detail == Detail::Full;
         let wait = Duration::from_secs(arguments.wait_s.into());
         let project_dir = context.project_dir.clone();
         let (job, cost) = context
             .blocking(move || begin(arguments, project_dir.as_deref()))
             .await?;
-        follow(&job, wait, &context).await?;
+        follow(&job, wait, "runs", &context).await?;
         context
             .blocking(move || Ok(bench::record(&job, cost, full)?))
             .await
@@ -170,33 +166,4 @@ fn start(
         campaign::note(&campaign, EventKind::BenchmarkStarted, body, Vec::new())?;
     }
     Ok((job, Some(started.cost)))
-}
-
-/// Waits until the job ends, the time is up, or the caller gives up on the
-/// call; the job itself goes on.
-async fn follow(job: &JobFolder, wait: Duration, context: &ToolContext) -> Result<(), Fault> {
-    let started = Instant::now();
-    let mut told = 0;
-    loop {
-        let folder = job.clone();
-        let status = context.blocking(move || Ok(folder.status()?)).await?;
-        let elapsed = started.elapsed();
-        if status.state.is_final() || elapsed >= wait {
-            return Ok(());
-        }
-        // Progress must grow with every note, which waiting time does.
-        if elapsed.as_secs() > told {
-            told = elapsed.as_secs();
-            let progress = status.progress;
-            let message = format!(
-                "{} ({:.0} of {:.0} runs)",
-                status.message, progress.done, progress.total
-            );
-            context.progress(told as f64, Some(wait.as_secs_f64()), message);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
-            () = context.cancelled() => return Ok(()),
-        }
-    }
 }

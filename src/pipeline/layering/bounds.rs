@@ -1,7 +1,8 @@
 //! Where each layer begins and ends.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use super::chain::{Core, Group};
 use super::{Dense, Layering};

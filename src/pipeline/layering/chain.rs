@@ -1,7 +1,8 @@
 //! Which occurrence of a core symbol belongs to which layer.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use super::anchor::segments;
 use super::{Bag, Dense};
@@ -209,25 +210,32 @@ fn elements(dense: &Dense, core: &Core) -> Vec<Element> {
         .collect()
 }
 
-/// The chain with the most matched occurrences after costs.
+/// The chain with the most matched occurrences after costs; of equals the one
+/// whose occurrences lie furthest apart.
 fn best_chain(elements: &[Element], core: &Core) -> Vec<Element> {
     let mut score: Vec<f32> = Vec::with_capacity(elements.len());
     let mut before: Vec<Option<usize>> = Vec::with_capacity(elements.len());
+    let mut highest = 0.0_f32;
     for (at, element) in elements.iter().enumerate() {
         let (mut best, mut from) = (0.0, None);
-        for earlier in at.saturating_sub(REACH)..at {
-            let missing = core.lacking[elements[earlier].slot * core.size + element.slot];
+        for earlier in (at.saturating_sub(REACH)..at).rev() {
             let noise = at - earlier - 1;
+            // Nothing further back can gain more.
+            if highest - NOISE * (noise as f32) < best {
+                break;
+            }
+            let missing = core.lacking[elements[earlier].slot * core.size + element.slot];
             let between = element.at - elements[earlier].at - 1 - noise;
             let gained = score[earlier]
                 - MISSING * f32::from(missing)
                 - NOISE * noise as f32
                 - GAP * between as f32;
-            if gained > best {
+            if gained > 0.0 && gained >= best {
                 (best, from) = (gained, Some(earlier));
             }
         }
         score.push(best + 1.0);
+        highest = highest.max(best + 1.0);
         before.push(from);
     }
     let end = (0..elements.len()).max_by(|&a, &b| score[a].total_cmp(&score[b]));

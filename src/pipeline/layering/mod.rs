@@ -24,8 +24,9 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 /// A kernel's identity within one sequence.
 pub(super) type Symbol = u32;

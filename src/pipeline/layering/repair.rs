@@ -1,7 +1,8 @@
 //! Layers that noise has split or joined, parsed again.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use hashbrown::HashMap;
 
 use super::chain::Group;
 use super::{Bag, Dense};

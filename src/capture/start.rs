@@ -1,0 +1,227 @@
+//! From a request to a job: the command, the lengths and the folders.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::lengths::Lengths;
+use super::payload::{CapturePayload, KIND, ServerSource};
+use super::request::CaptureRequest;
+use super::{CaptureError, space};
+use crate::bench::plan::Plan;
+use crate::bench::{self, TokenIds, WinnerQuery};
+use crate::engine::{self, Engine, Profiler};
+use crate::job::{self, Submission};
+use crate::{disk, launch, sha256};
+
+/// Where traces and the job's folder go.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Relative paths of a request lie here.
+    pub workspace: &'a Path,
+    /// Root and present round of the campaign that the capture belongs to.
+    pub campaign: Option<(&'a Path, u32)>,
+}
+
+impl Place<'_> {
+    /// The folder that holds one folder a framework.
+    fn profiles(&self) -> PathBuf {
+        match self.campaign {
+            Some((root, round)) => root.join("profiles").join(round.to_string()),
+            None => self.workspace.join("out/profiles"),
+        }
+    }
+
+    fn jobs(&self) -> PathBuf {
+        match self.campaign {
+            Some((root, _)) => root.join("jobs"),
+            None => self.workspace.join("out/jobs"),
+        }
+    }
+
+    fn rows(&self) -> PathBuf {
+        match self.campaign {
+            Some((root, _)) => root.join("benchmark/candidates.jsonl"),
+            None => self.workspace.join("out/candidates.jsonl"),
+        }
+    }
+}
+
+/// Checks everything that can be checked without launching, and starts the job.
+pub fn start(request: &CaptureRequest, place: Place<'_>) -> Result<Submission, CaptureError> {
+    request.check()?;
+    let payload = resolve(request, place)?;
+    disk::create_dir(&payload.folder)?;
+    space::check(&payload)?;
+    let value = json!(payload);
+    let key = sha256::hex(value.to_string().as_bytes());
+    Ok(job::submit(&place.jobs(), KIND, &key, value)?)
+}
+
+fn resolve(request: &CaptureRequest, place: Place<'_>) -> Result<CapturePayload, CaptureError> {
+    let plan = match &request.plan {
+        Some(plan) => Some(bench::plan_from(plan, place.workspace)?),
+        None => None,
+    };
+    match request.url() {
+        Some(url) => running(request, place, url, plan),
+        None => winner(request, place, plan),
+    }
+}
+
+/// The best measured command, launched again.
+fn winner(
+    request: &CaptureRequest,
+    place: Place<'_>,
+    plan: Option<Plan>,
+) -> Result<CapturePayload, CaptureError> {
+    let rows = match &request.rows {
+        Some(rows) => place.workspace.join(rows),
+        None => place.rows(),
+    };
+    let winner = bench::winner(WinnerQuery {
+        rows: &rows,
+        framework: &request.framework,
+        scenario: request.scenario.as_deref(),
+        plan,
+    })?;
+    let lengths = match given(request) {
+        Some(lengths) => lengths,
+        None => Lengths::of_winner(&winner)?.or(request.input_len, request.output_len),
+    };
+    let framework = &winner.plan.frameworks[&request.framework];
+    let engine = bench::engine_of(&request.framework, framework)?;
+    profiler_of(engine)?;
+    let mut payload = blank(request, place, engine, lengths);
+    payload.scenario = Some(winner.workload.scenario.clone());
+    payload.leader = Some(winner.leader);
+    payload.token_ids = TokenIds::of(&winner.plan);
+    payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
+    launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    payload.source = ServerSource::Launch {
+        plan: Box::new(winner.plan),
+        candidate: winner.candidate,
+    };
+    payload.nonce = request.again.then(job::now);
+    Ok(payload)
+}
+
+/// A server that runs already.
+fn running(
+    request: &CaptureRequest,
+    place: Place<'_>,
+    url: &str,
+    plan: Option<Plan>,
+) -> Result<CapturePayload, CaptureError> {
+    let framework = plan
+        .as_ref()
+        .and_then(|plan| plan.frameworks.get(&request.framework));
+    let engine = match framework {
+        Some(framework) => bench::engine_of(&request.framework, framework)?,
+        None => engine::engine(&request.framework)?,
+    };
+    let profiler = profiler_of(engine)?;
+    if profiler.is_fixed_at_launch() {
+        return Err(CaptureError::invalid(
+            format!(
+                "{} records only a range of steps that is fixed at launch",
+                engine.name
+            ),
+            "use server: sealed_winner",
+        ));
+    }
+    if profiler.folder_is_fixed_at_launch() && request.trace_dir.is_none() {
+        return Err(CaptureError::invalid(
+            format!("{} writes traces where it was told at launch", engine.name),
+            format!(
+                "give that folder as trace_dir; the server needs {}",
+                profiler.launch_hint()
+            ),
+        ));
+    }
+    let scenario = request.scenario.as_deref();
+    let lengths = match (given(request), &plan) {
+        (Some(lengths), _) => lengths,
+        (None, Some(plan)) => {
+            Lengths::of_plan(plan, scenario)?.or(request.input_len, request.output_len)
+        }
+        (None, None) => Lengths::standard(scenario).ok_or_else(|| {
+            CaptureError::invalid(
+                "nothing says how long prompts and outputs are",
+                "give a plan, input_len and output_len, or scenario chat (1000 in, 1000 out) or summarization (8000 in, 1000 out)",
+            )
+        })?,
+    };
+    let mut payload = blank(request, place, engine, lengths);
+    payload.gpu_ids = match (&request.gpu_ids, &plan) {
+        (Some(ids), _) => ids.clone(),
+        (None, Some(plan)) => plan.hardware.gpu_ids.clone(),
+        (None, None) => Vec::new(),
+    };
+    if let Some(plan) = &plan {
+        payload.token_ids = TokenIds::of(plan);
+    }
+    payload.source = ServerSource::Url {
+        url: url.to_owned(),
+        trace_dir: request
+            .trace_dir
+            .as_ref()
+            .map(|dir| place.workspace.join(dir)),
+        served_name: plan.map(|plan| plan.model.served_name().to_owned()),
+    };
+    // What runs at an address may be another server each time.
+    payload.nonce = Some(job::now());
+    Ok(payload)
+}
+
+fn profiler_of(engine: &'static Engine) -> Result<&'static Profiler, CaptureError> {
+    engine
+        .profiler
+        .as_ref()
+        .ok_or_else(|| CaptureError::UnknownProfiler {
+            engine: engine.name.clone(),
+        })
+}
+
+/// Lengths that the caller gave whole.
+fn given(request: &CaptureRequest) -> Option<Lengths> {
+    Some(Lengths {
+        input_len: request.input_len?,
+        output_len: request.output_len?,
+        basis: "as asked".to_owned(),
+    })
+}
+
+fn blank(
+    request: &CaptureRequest,
+    place: Place<'_>,
+    engine: &Engine,
+    lengths: Lengths,
+) -> CapturePayload {
+    CapturePayload {
+        framework: request.framework.clone(),
+        engine: engine.name.clone(),
+        source: ServerSource::Url {
+            url: String::new(),
+            trace_dir: None,
+            served_name: None,
+        },
+        scenario: request.scenario.clone(),
+        lengths,
+        token_ids: TokenIds::default(),
+        stages: request.stage.stages(),
+        graphs: request.graphs,
+        ranks: request.ranks,
+        steps: request.steps,
+        warmup_steps: request.warmup_steps,
+        batch: request.batch,
+        gpu_ids: Vec::new(),
+        folder: place.profiles().join(&request.framework),
+        campaign: place.campaign.map(|(root, _)| root.to_path_buf()),
+        round: place.campaign.map(|(_, round)| round),
+        leader: None,
+        keep_traces: request.keep_traces,
+        trace_timeout_s: request.trace_timeout_s,
+        nonce: None,
+    }
+}
