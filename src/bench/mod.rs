@@ -20,6 +20,7 @@ mod record;
 pub mod remote;
 mod request;
 mod row;
+mod row_place;
 mod row_writer;
 mod rows_file;
 mod runner;

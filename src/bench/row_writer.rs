@@ -10,8 +10,10 @@ use super::failure::RunFailure;
 use super::measure::Measured;
 use super::metrics::SloOutcome;
 use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
+use super::remote::Share;
 use super::request::BenchPayload;
 use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
+use super::row_place::RowPlace;
 use super::server::{Server, ServerSpec, argv, engine_of};
 use super::session::{Phase, Session};
 use crate::job::now;
@@ -38,6 +40,7 @@ pub struct Cell {
 pub struct RowWriter {
     plan: Plan,
     label: Option<String>,
+    share: Option<Share>,
     job_id: String,
 }
 
@@ -46,6 +49,7 @@ impl RowWriter {
         Self {
             plan: payload.plan.clone(),
             label: payload.label.clone(),
+            share: payload.share.clone(),
             job_id: job_id.to_owned(),
         }
     }
@@ -186,6 +190,10 @@ impl RowWriter {
                 gpu_count: plan.hardware.gpu_count,
                 visible_devices: plan.hardware.gpu_ids.clone(),
             },
+            executor: plan
+                .frameworks
+                .get(&cell.candidate.framework)
+                .and_then(|framework| RowPlace::of(self.share.as_ref(), framework)),
             workload: workload(plan, cell),
             sla: RowSla {
                 limits: plan.sla.clone(),

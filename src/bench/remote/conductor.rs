@@ -16,7 +16,7 @@ use crate::bench::lineup::Lineup;
 use crate::bench::plan::{DatasetKind, Executor};
 use crate::bench::ranking::standings;
 use crate::bench::request::BenchPayload;
-use crate::bench::{BenchError, BenchResult, summary};
+use crate::bench::{BenchError, BenchResult, KIND, summary};
 use crate::disk;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobHandle, JobSpec, JobState, Outcome};
@@ -33,8 +33,12 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(30);
 /// Takes up the job of a host whose local conductor is gone, as after this
 /// computer was shut down; true when there is one to follow now.
 pub fn pick_up(job: &JobFolder) -> Result<bool, BenchError> {
+    let spec = job.spec()?;
+    if spec.kind != KIND {
+        return Ok(false);
+    }
     let payload: BenchPayload =
-        serde_json::from_value(job.spec()?.payload).map_err(BenchError::Result)?;
+        serde_json::from_value(spec.payload).map_err(BenchError::Result)?;
     if payload.plan.remote().is_none() || job.status()?.state != JobState::Lost {
         return Ok(false);
     }
