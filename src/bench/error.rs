@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::plan::PlanError;
 use super::rows_file::RowsError;
+use super::source::SourceError;
 use super::workload::WorkloadError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
@@ -20,6 +21,8 @@ pub enum BenchError {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
     Workload(#[from] WorkloadError),
     #[error(transparent)]
     Job(#[from] JobError),
@@ -29,6 +32,8 @@ pub enum BenchError {
     Rows(RowsError),
     #[error("the GPUs of the plan are in use: {}", list(occupants))]
     GpuBusy { occupants: Vec<Occupant> },
+    #[error("a framework could not be looked at: {0}")]
+    Inspection(String),
     #[error("max_wall_s passed while another job held the GPUs")]
     QueuedTooLong,
     #[error("the job's own record cannot be read: {0}")]
@@ -95,6 +100,11 @@ impl From<BenchError> for Fault {
             BenchError::Plan(error) => error.into(),
             BenchError::Engine(error) => error.into(),
             BenchError::Launch(error) => error.into(),
+            BenchError::Source(_) => Fault::new(
+                FaultCode::InvalidPlan,
+                message,
+                "name the top folder of a git working tree with a commit in source.checkout",
+            ),
             BenchError::Job(error) => error.into(),
             BenchError::Disk(error) => error.into(),
             BenchError::Workload(error) => Fault::new(
@@ -142,6 +152,12 @@ impl From<BenchError> for Fault {
                 message,
                 "give the plan as it was measured, or measure the new one first",
             ),
+            BenchError::Inspection(_) => Fault::new(
+                FaultCode::Internal,
+                message,
+                "give the plan again; report it if it comes back",
+            )
+            .retryable(),
             BenchError::RelativeOutput(_) => Fault::new(
                 FaultCode::InvalidArgument,
                 message,

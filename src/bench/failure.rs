@@ -105,7 +105,7 @@ fn log_end(log: &Path) -> String {
 }
 
 /// The last line that speaks of an error among the last fifty, else the last.
-fn telling_line(text: &str) -> Option<&str> {
+pub(super) fn telling_line(text: &str) -> Option<&str> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let last = lines.next_back()?;
     let speaks = |line: &&str| {

@@ -17,7 +17,9 @@ use super::server::{Server, drive, load_endpoint};
 use super::session::Phase;
 use super::warmup::{Warmup, warm_up};
 use super::workload::workload_sha256;
+use crate::engine::Counts;
 use crate::job::JobHandle;
+use crate::launch::{GpuMeter, GpuTelemetry};
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -43,7 +45,9 @@ pub struct Measured {
     pub warmup: Warmup,
     pub flushed: Option<bool>,
     pub run_s: f64,
-    pub server_generation_tokens: Option<f64>,
+    /// What the server itself counted over the run.
+    pub server_counts: Option<Counts>,
+    pub gpu: Option<GpuTelemetry>,
     pub workload_sha256: String,
     pub warnings: Vec<String>,
 }
@@ -76,7 +80,7 @@ pub async fn measure(
     )
     .await?;
     let flushed = server.flush().await;
-    let before = server.generation_tokens().await;
+    let before = server.counts().await;
     run.prompts = prompts;
     run.arrivals = Arrivals {
         rate: spec.load.request_rate,
@@ -86,22 +90,53 @@ pub async fn measure(
         .load
         .max_concurrency
         .and_then(|most| NonZeroUsize::new(most as usize));
+    let meter = GpuMeter::start(&spec.plan.hardware.gpu_ids);
     let started = Instant::now();
-    let outcome = under_watch(server, spec, run, job).await?;
+    let outcome = under_watch(server, spec, run, job).await;
     let run_s = started.elapsed().as_secs_f64();
+    let gpu = gpu_readings(meter, &spec.raw)?;
+    let outcome = outcome?;
     keep(&spec.raw, &outcome)?;
-    let after = server.generation_tokens().await;
+    let after = server.counts().await;
+    let mut metrics = summarize(&outcome, &limits(spec.plan));
+    metrics.row.joules_per_output_token = joules_per_output_token(gpu.as_ref(), &metrics);
     let mut measured = Measured {
-        metrics: summarize(&outcome, &limits(spec.plan)),
+        metrics,
         warmup,
         flushed,
         run_s,
-        server_generation_tokens: before.zip(after).map(|(before, after)| after - before),
+        server_counts: before
+            .zip(after)
+            .map(|(before, after)| after.since(&before)),
+        gpu,
         workload_sha256,
         warnings: Vec::new(),
     };
     measured.judge(&outcome, server).await?;
     Ok(measured)
+}
+
+/// Ends the telemetry of a run and keeps its readings beside the samples.
+fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemetry>, RunFailure> {
+    let readings = meter.map(GpuMeter::finish).unwrap_or_default();
+    if !readings.is_empty() {
+        let lines: Vec<String> = readings
+            .iter()
+            .filter_map(|reading| serde_json::to_string(reading).ok())
+            .collect();
+        let name = raw.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.split(".jsonl").next().unwrap_or_default();
+        let path = raw.with_file_name(format!("{name}.gpu.jsonl"));
+        crate::disk::write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+    }
+    Ok(GpuTelemetry::of(&readings))
+}
+
+fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Option<f64> {
+    let tokens = metrics.extras.output_tokens.as_ref()?.total;
+    let joules = gpu?.energy_j?;
+    (tokens > 0).then(|| joules / tokens as f64)
 }
 
 fn load_run(server: &Server, spec: &RunSpec<'_>) -> Result<LoadRun, RunFailure> {
@@ -230,7 +265,9 @@ impl Measured {
             .iter()
             .filter_map(|sample| sample.output_tokens)
             .sum();
-        if let Some(theirs) = self.server_generation_tokens
+        if let Some(theirs) = self
+            .server_counts
+            .and_then(|counts| counts.generation_tokens)
             && (theirs - own as f64).abs() > TOKEN_TOLERANCE * own as f64
         {
             self.warnings.push(format!(

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -11,8 +12,9 @@ use super::lineup::Lineup;
 use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
 use super::remote::Share;
-use super::server::{ServerSpec, argv, engine_of};
-use crate::engine::check_parallelism;
+use super::server::{argv, engine_of};
+use super::source::{SourceError, SourceState};
+use crate::engine::{check_flags, check_parallelism};
 use crate::job::{self, Submission};
 use crate::{launch, sha256};
 
@@ -32,11 +34,23 @@ pub struct BenchPayload {
     /// The part of a job of another host that is run here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// The sources of each framework with a checkout as the job was asked for:
+    /// other sources are another job.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub sources: IndexMap<String, SourceState>,
 }
 
 impl BenchPayload {
     pub fn rows_path(&self) -> PathBuf {
         self.output_dir.join("candidates.jsonl")
+    }
+
+    /// Folder of the helps and versions of every server and client.
+    pub fn help_dir(&self) -> PathBuf {
+        self.campaign
+            .as_deref()
+            .unwrap_or(&self.output_dir)
+            .join("help")
     }
 
     pub fn summary_path(&self) -> PathBuf {
@@ -101,12 +115,21 @@ fn place_job(
     if !output_dir.is_absolute() {
         return Err(BenchError::RelativeOutput(output_dir));
     }
+    // A checkout on another host is looked at there.
+    let here = plan.remote().is_none();
+    let sources = plan
+        .enabled()
+        .filter(|_| here)
+        .filter_map(|(name, framework)| Some((name, framework.source.as_ref()?)))
+        .map(|(name, source)| Ok((name.clone(), SourceState::of(&source.checkout)?)))
+        .collect::<Result<_, SourceError>>()?;
     let payload = BenchPayload {
         plan,
         label,
         output_dir,
         campaign,
         share: None,
+        sources,
     };
     Ok((payload, jobs_dir))
 }
@@ -123,6 +146,7 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
         Prompts::of(plan)?;
     }
     let lineup = Lineup::of(plan);
+    let longest = longest(plan);
     for candidate in &lineup.candidates {
         let name = &candidate.framework;
         let framework = plan
@@ -131,17 +155,25 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
             .ok_or_else(|| BenchError::NoSuchFramework(name.clone()))?;
         let engine = engine_of(name, framework)?;
         check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
-        let spec = ServerSpec {
-            plan,
-            framework,
-            engine,
-            candidate,
-            log: PathBuf::new(),
-        };
-        argv(&spec, 0)?;
+        check_flags(engine, name, &candidate.flags, longest)?;
+        if here {
+            argv(plan, framework, candidate, 0)?;
+        }
     }
     crate::disk::create_dir(&payload.output_dir)?;
     Ok(estimate(plan, &lineup, &payload.rows_path()))
+}
+
+/// Tokens of the longest scenario, prompt and output together.
+fn longest(plan: &Plan) -> u64 {
+    if plan.dataset.kind != DatasetKind::Random {
+        return 0;
+    }
+    plan.scenarios()
+        .iter()
+        .map(|scenario| u64::from(scenario.input_len) + u64::from(scenario.output_len))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Reads a plan from a path or from a JSON value that holds it.

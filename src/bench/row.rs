@@ -12,6 +12,8 @@ use super::metrics::{MetricExtras, RowMetrics, SloOutcome};
 use super::plan::Sla;
 use super::row_place::RowPlace;
 use super::session::Phase;
+use crate::engine::{Counts, Settings};
+use crate::launch::GpuTelemetry;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +70,24 @@ pub struct Row {
     /// The server's own count of generated tokens over the run.
     #[serde(default)]
     pub server_generation_tokens_delta: Option<f64>,
+    /// Everything that the server itself counted over the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_counts: Option<Counts>,
+    /// What the server says it runs with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_settings: Option<Settings>,
+    /// Throughputs divided by the GPUs of the candidate; absent without GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_gpu: Option<PerGpu>,
+    /// The client program whose numbers these are; none: sota-loop's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The checkout that the server ran from, where the plan names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RowSource>,
+    /// What the GPUs did during the run, where NVML can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuTelemetry>,
     pub timing: Timing,
     pub spec_decode: Value,
     pub phase_metrics: Value,
@@ -123,6 +143,33 @@ pub struct RowSla {
     /// Share of requests within the limits, with its interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<SloOutcome>,
+}
+
+/// Throughputs of one GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PerGpu {
+    pub request_throughput: Option<f64>,
+    pub output_token_throughput: Option<f64>,
+    pub total_token_throughput: Option<f64>,
+}
+
+/// A framework's own sources as they stood when its server was launched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RowSource {
+    pub checkout: PathBuf,
+    /// Tree object of HEAD.
+    pub tree: String,
+    pub commit: String,
+    /// Whether anything differs from HEAD, untracked files included.
+    pub dirty: bool,
+    /// The file from which the interpreter imports the framework.
+    pub module_path: Option<PathBuf>,
+    /// SHA-256 of what differs from HEAD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty_sha256: Option<String>,
+    /// Log of the build at this tree, where the plan has build steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_log: Option<PathBuf>,
 }
 
 /// Seconds of the session that this row belongs to.

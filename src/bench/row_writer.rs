@@ -2,20 +2,26 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::BenchError;
 use super::candidate::Candidate;
 use super::failure::RunFailure;
+use super::installation::Installation;
 use super::measure::Measured;
-use super::metrics::SloOutcome;
+use super::metrics::{RowMetrics, SloOutcome};
 use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
 use super::remote::Share;
 use super::request::BenchPayload;
-use super::row::{Artifacts, Row, RowCache, RowHardware, RowSla, RowStatus, Timing, Workload};
+use super::row::{
+    Artifacts, PerGpu, Row, RowCache, RowHardware, RowSla, RowSource, RowStatus, Timing, Workload,
+};
 use super::row_place::RowPlace;
-use super::server::{Server, ServerSpec, argv, engine_of};
+use super::server::{Server, argv};
 use super::session::{Phase, Session};
+use super::source::SourceState;
+use crate::engine::{Counts, Settings};
 use crate::job::now;
 use crate::redact::redact_argv;
 use crate::sha256;
@@ -42,6 +48,18 @@ pub struct RowWriter {
     label: Option<String>,
     share: Option<Share>,
     job_id: String,
+    /// What each framework of the plan turned out to be.
+    pub installations: IndexMap<String, Installation>,
+    /// The load generator's own help.
+    pub benchmark_help: Option<PathBuf>,
+}
+
+/// A launch of the job, and the sources that it runs.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// From 1.
+    pub number: u32,
+    pub source: Option<RowSource>,
 }
 
 impl RowWriter {
@@ -51,6 +69,8 @@ impl RowWriter {
             label: payload.label.clone(),
             share: payload.share.clone(),
             job_id: job_id.to_owned(),
+            installations: IndexMap::new(),
+            benchmark_help: None,
         }
     }
 
@@ -67,19 +87,19 @@ impl RowWriter {
             .frameworks
             .get(&candidate.framework)
             .ok_or_else(|| BenchError::NoSuchFramework(candidate.framework.clone()))?;
-        let spec = ServerSpec {
-            plan,
-            framework,
-            engine: engine_of(&candidate.framework, framework)?,
-            candidate,
-            log: PathBuf::new(),
-        };
         // Port 0 stands for any port: a free one differs from launch to launch.
-        let argv = argv(&spec, 0)?;
+        let argv = argv(plan, framework, candidate, 0)?;
+        // A checkout that cannot be read gets no launch, which says why.
+        let source = framework
+            .source
+            .as_ref()
+            .and_then(|source| SourceState::of(&source.checkout).ok())
+            .map(|state| state.key());
         let facts = json!({
             "label": self.label,
             "argv": argv,
             "env": framework.env,
+            "source": source,
             "dataset": plan.dataset,
             "benchmark": plan.benchmark,
             "sampling": plan.sampling,
@@ -104,7 +124,7 @@ impl RowWriter {
     }
 
     /// The row of a run that gave numbers.
-    pub fn measured(&self, cell: &Cell, server: &Server, launch: u32, run: Measured) -> Row {
+    pub fn measured(&self, cell: &Cell, server: &Server, launch: &Launch, run: Measured) -> Row {
         let mut row = self.blank(cell);
         row.status = RowStatus::Ok;
         self.on_server(&mut row, server, launch);
@@ -127,7 +147,16 @@ impl RowWriter {
         row.timing.warmup_s = run.warmup.seconds;
         row.timing.warmup_settled = run.warmup.settled;
         row.timing.run_s = run.run_s;
-        row.server_generation_tokens_delta = run.server_generation_tokens;
+        if let Some(counts) = run.server_counts {
+            row.server_generation_tokens_delta = counts.generation_tokens;
+            row.cache.prefix_cache_hit_rate = counts
+                .prefix_cache_hit_rate()
+                .or(row.cache.prefix_cache_hit_rate);
+            row.spec_decode = spec_decode(&counts, &server.settings);
+            row.server_counts = Some(counts);
+        }
+        row.gpu = run.gpu;
+        row.per_gpu = per_gpu(&metrics.row, &self.plan);
         row.metrics = Some(metrics.row);
         row.extras = Some(metrics.extras);
         row.artifacts.raw_result = Some(cell.raw.clone());
@@ -148,7 +177,7 @@ impl RowWriter {
         &self,
         cell: &Cell,
         server: &Server,
-        launch: u32,
+        launch: &Launch,
         failure: &RunFailure,
     ) -> Row {
         let mut row = self.failed(cell, failure);
@@ -159,20 +188,34 @@ impl RowWriter {
         row
     }
 
-    fn on_server(&self, row: &mut Row, server: &Server, launch: u32) {
+    fn on_server(&self, row: &mut Row, server: &Server, launch: &Launch) {
         row.server_argv = redact_argv(&server.argv);
-        row.server_command = shell_words(&row.server_argv);
+        row.server_command = shell_words(&redact_argv(&server.command));
         row.artifacts.server_log = Some(server.log.clone());
         row.timing.ready_s = Some(server.ready_s);
-        row.launch = Some(launch);
+        row.launch = Some(launch.number);
+        row.source.clone_from(&launch.source);
+        let settings = &server.settings;
+        row.cache.prefix_cache_enabled = settings.prefix_cache_enabled;
+        row.cache.kv_cache_tokens = settings.kv_cache_tokens;
+        row.memory = json!({
+            "gpu_memory_utilization": settings.memory_fraction,
+            "kv_cache_dtype": settings.kv_cache_dtype,
+        });
+        if row.framework_version.is_none() {
+            row.framework_version.clone_from(&settings.version);
+        }
+        row.framework_commit = launch.source.as_ref().map(|source| source.commit.clone());
+        row.server_settings = Some(settings.clone());
     }
 
     fn blank(&self, cell: &Cell) -> Row {
         let plan = &self.plan;
         let argv = redact_argv(&cell.argv);
+        let installed = self.installations.get(&cell.candidate.framework);
         Row {
             framework: cell.candidate.framework.clone(),
-            framework_version: None,
+            framework_version: installed.and_then(|found| found.probe.version.clone()),
             framework_commit: None,
             candidate_id: cell.candidate.id.clone(),
             model: plan.model.name.clone(),
@@ -204,6 +247,12 @@ impl RowWriter {
             metrics: None,
             extras: None,
             server_generation_tokens_delta: None,
+            server_counts: None,
+            server_settings: None,
+            per_gpu: None,
+            client: None,
+            source: None,
+            gpu: None,
             timing: Timing::default(),
             spec_decode: Value::Null,
             phase_metrics: Value::Null,
@@ -213,11 +262,55 @@ impl RowWriter {
             server_command: shell_words(&argv),
             server_argv: argv,
             benchmark_command: "sota-loop bench".to_owned(),
-            validated_cli_flags: Value::Null,
-            artifacts: Artifacts::default(),
+            validated_cli_flags: validated(installed, &cell.argv),
+            artifacts: Artifacts {
+                server_help: installed.and_then(|found| found.help.clone()),
+                benchmark_help: self.benchmark_help.clone(),
+                ..Artifacts::default()
+            },
             warnings: Vec::new(),
         }
     }
+}
+
+/// Flags of a command that its server's own help has; null where none was read.
+fn validated(installed: Option<&Installation>, argv: &[String]) -> Value {
+    let Some(known) = installed.and_then(|found| found.flags.as_ref()) else {
+        return Value::Null;
+    };
+    let server: Vec<&str> = argv
+        .iter()
+        .filter_map(|word| word.split('=').next())
+        .filter(|word| word.starts_with("--") && known.get(word).is_some())
+        .collect();
+    json!({"server": server})
+}
+
+fn spec_decode(counts: &Counts, settings: &Settings) -> Value {
+    let (length, rate) = (counts.mean_accept_length(), counts.acceptance_rate());
+    let enabled = settings.speculative_algorithm.is_some() || counts.drafts.is_some();
+    if !enabled && length.is_none() {
+        return Value::Null;
+    }
+    json!({
+        "enabled": true,
+        "algorithm": settings.speculative_algorithm,
+        "mean_accept_length": length,
+        "acceptance_rate": rate,
+    })
+}
+
+fn per_gpu(metrics: &RowMetrics, plan: &Plan) -> Option<PerGpu> {
+    if plan.hardware.gpu_ids.is_empty() {
+        return None;
+    }
+    let gpus = f64::from(plan.hardware.gpu_count);
+    let share = |value: Option<f64>| value.map(|value| value / gpus);
+    Some(PerGpu {
+        request_throughput: share(metrics.request_throughput),
+        output_token_throughput: share(metrics.output_token_throughput),
+        total_token_throughput: share(metrics.total_token_throughput),
+    })
 }
 
 fn workload(plan: &Plan, cell: &Cell) -> Workload {

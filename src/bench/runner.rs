@@ -1,15 +1,19 @@
 //! The work of a benchmark job: search, then interleaved repeats of the winners.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::container;
 use super::failure::RunFailure;
 use super::gpus;
+use super::launching::{self, Kept};
 use super::lineup::Lineup;
 use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
+use super::preparation;
 use super::prompts::Prompts;
 use super::remote::Part;
 use super::ranking::{Standing, standings};
@@ -17,7 +21,6 @@ use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
-use super::server::{Server, ServerSpec, engine_of};
 use super::session::{self, Phase, Session};
 use super::summary;
 use super::{BenchError, BenchResult};
@@ -53,13 +56,8 @@ struct Runner {
     /// Runs of this process that took time, for the pace.
     worked: u32,
     warnings: Vec<String>,
-}
-
-/// A server kept between sessions of one candidate.
-struct Kept {
-    candidate: usize,
-    launch: u32,
-    server: Server,
+    /// Candidates that are not launched, with the reason.
+    unusable: HashMap<usize, RunFailure>,
 }
 
 /// Stops the whole job: cancelled, or something that no row can tell.
@@ -96,6 +94,7 @@ impl Runner {
             started: Instant::now(),
             launches: 0,
             worked: 0,
+            unusable: HashMap::new(),
             payload,
             job,
         })
@@ -110,6 +109,10 @@ impl Runner {
         let Some(_gpus) = gpus::take(gpu_ids, self.deadline, &self.job).await? else {
             return Ok(None);
         };
+        container::sweep(self.plan(), &self.job).await;
+        if !self.prepare().await? {
+            return Ok(None);
+        }
         let search = self.part.search(session::search(&self.lineup.groups));
         let searches = search.len();
         let repeats = if self.part.measures() {
@@ -139,6 +142,24 @@ impl Runner {
             Err(Halt::Cancelled) => Ok(true),
             Err(Halt::Error(error)) => Err(error),
         }
+    }
+
+    /// Finds out what the frameworks are; false when cancelled meanwhile.
+    async fn prepare(&mut self) -> Result<bool, BenchError> {
+        self.job.update(|status| {
+            "reading versions and helps of the frameworks".clone_into(&mut status.message);
+        });
+        let help = self.payload.help_dir();
+        let mut cancelled = self.job.cancellation();
+        let prepared = tokio::select! {
+            prepared = preparation::prepare(self.plan(), &self.lineup, &help, &self.job) => prepared?,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(false),
+        };
+        self.warnings.extend(prepared.warnings);
+        self.writer.installations = prepared.installations;
+        self.writer.benchmark_help = prepared.benchmark_help;
+        self.unusable = prepared.unusable;
+        Ok(true)
     }
 
     fn plan_progress(&self, sessions: usize) {
@@ -177,10 +198,8 @@ impl Runner {
                 self.tick();
                 continue;
             }
-            let row = match self.reason_to_skip(session, &cell) {
-                Some(reason) => self
-                    .writer
-                    .failed(&cell, &RunFailure::of(RowStatus::Skipped, reason)),
+            let row = match self.reason_not_to_run(session, &cell) {
+                Some(failure) => self.writer.failed(&cell, &failure),
                 None => self.measured_row(session, index, &cell, kept).await?,
             };
             self.record(row)?;
@@ -211,12 +230,17 @@ impl Runner {
                 }
             },
         };
-        let outcome = self.measure(session, index, up).await;
+        let outcome = match self.measure(session, index, up).await {
+            Ok(measured) => up.sources_unchanged().map(|()| measured),
+            failed => failed,
+        };
         match outcome {
-            Ok(measured) => Ok(self.writer.measured(cell, &up.server, up.launch, measured)),
+            Ok(measured) => Ok(self.writer.measured(cell, &up.server, &up.launch, measured)),
             Err(failure) if failure.cancelled => Err(Halt::Cancelled),
             Err(failure) => {
-                let row = self.writer.failed_on(cell, &up.server, up.launch, &failure);
+                let row = self
+                    .writer
+                    .failed_on(cell, &up.server, &up.launch, &failure);
                 // A server that failed a run is not trusted with the next.
                 self.stop(kept.take()).await;
                 Ok(row)
@@ -241,35 +265,9 @@ impl Runner {
     }
 
     async fn launch(&mut self, session: &Session) -> Result<Kept, RunFailure> {
-        let candidate = &self.lineup.candidates[session.candidate];
         self.launches += 1;
-        let launch = self.launches;
-        let framework = self
-            .plan()
-            .frameworks
-            .get(&candidate.framework)
-            .ok_or_else(|| RunFailure::failed("the framework left the plan"))?;
-        let engine = engine_of(&candidate.framework, framework)
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let log = self
-            .lineup
-            .session_dir(self.job.dir(), session)
-            .join(format!("server-{launch}.log"));
-        crate::disk::create_dir(&self.lineup.session_dir(self.job.dir(), session))
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let spec = ServerSpec {
-            plan: self.plan(),
-            framework,
-            engine,
-            candidate,
-            log,
-        };
-        let server = Server::launch(&spec, &self.job).await?;
-        Ok(Kept {
-            candidate: session.candidate,
-            launch,
-            server,
-        })
+        let number = self.launches;
+        launching::launch(self.plan(), &self.lineup, session, number, &self.job).await
     }
 
     async fn measure(
@@ -343,12 +341,16 @@ impl Runner {
     }
 
     /// Out of time, or an earlier repeat showed that the candidate cannot run.
-    fn reason_to_skip(&self, session: &Session, cell: &Cell) -> Option<String> {
+    fn reason_not_to_run(&self, session: &Session, cell: &Cell) -> Option<RunFailure> {
+        if let Some(failure) = self.unusable.get(&session.candidate) {
+            return Some(failure.clone());
+        }
+        let skipped = |reason: String| Some(RunFailure::of(RowStatus::Skipped, reason));
         if self
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
-            return Some(format!(
+            return skipped(format!(
                 "max_wall_s of {} s is used up",
                 self.plan().search.max_wall_s.unwrap_or_default()
             ));
@@ -367,7 +369,7 @@ impl Runner {
                     RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout
                 )
         })?;
-        Some(format!(
+        skipped(format!(
             "repeat {} ended {}",
             earlier.repeat, earlier.status
         ))

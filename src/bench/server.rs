@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 
 use super::candidate::Candidate;
+use super::container::container_of;
 use super::failure::RunFailure;
 use super::load::{self, LoadRun};
 use super::plan::{Framework, Plan};
 use super::workload::{Input, Prompt};
-use crate::engine::{self, Endpoint, Engine, EngineError, LaunchRequest};
+use crate::engine::{
+    self, Counts, Endpoint, Engine, EngineError, Entry, EntryRequest, LaunchRequest, Settings,
+};
 use crate::http::{self, Base, Limits};
 use crate::job::JobHandle;
 use crate::launch::{self, CommandSpec, Ended, Running, Tail};
@@ -24,6 +27,9 @@ pub struct ServerSpec<'a> {
     pub engine: &'static Engine,
     pub candidate: &'a Candidate,
     pub log: PathBuf,
+    /// Set on top of the framework's own environment, which wins.
+    pub further_env: IndexMap<String, String>,
+    pub cwd: Option<PathBuf>,
 }
 
 /// A server that answers requests.
@@ -32,8 +38,12 @@ pub struct Server {
     pub engine: &'static Engine,
     pub base: Base,
     pub argv: Vec<String>,
+    /// What was really started: `argv`, or the client of a container with it.
+    pub command: Vec<String>,
     pub log: PathBuf,
     pub ready_s: f64,
+    /// What the server says of itself once it is up.
+    pub settings: Settings,
     running: Running,
 }
 
@@ -48,19 +58,31 @@ pub fn engine_of(name: &str, framework: &Framework) -> Result<&'static Engine, E
     engine::engine(framework.engine.as_deref().unwrap_or(name))
 }
 
-/// The command line of a candidate at a port.
-pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError> {
-    let ServerSpec {
-        plan, framework, ..
-    } = spec;
+/// How a framework of the plan is started on this host.
+pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError> {
     let python = framework
-        .python
-        .as_ref()
+        .interpreter()
         .map(|path| path.display().to_string());
-    let request = LaunchRequest {
-        framework: &spec.candidate.framework,
+    let request = EntryRequest {
+        framework: name,
         command: framework.command.as_deref(),
         python: python.as_deref(),
+        elsewhere: framework.executor().in_container(),
+    };
+    engine::find_entry(engine_of(name, framework)?, &request)
+}
+
+/// The command line of a candidate at a port.
+pub fn argv(
+    plan: &Plan,
+    framework: &Framework,
+    candidate: &Candidate,
+    port: u16,
+) -> Result<Vec<String>, EngineError> {
+    let entry = entry_of(&candidate.framework, framework)?;
+    let request = LaunchRequest {
+        framework: &candidate.framework,
+        entry: &entry,
         model: plan.model.path(),
         served_name: plan.model.served_name(),
         tokenizer: plan.model.tokenizer.as_deref(),
@@ -68,22 +90,26 @@ pub fn argv(spec: &ServerSpec<'_>, port: u16) -> Result<Vec<String>, EngineError
         trust_remote_code: plan.model.trust_remote_code,
         max_context: plan.model.max_context,
         gpu_count: plan.hardware.gpu_count,
-        flags: &spec.candidate.flags,
+        flags: &candidate.flags,
     };
     let endpoint = Endpoint {
         host: Ipv4Addr::LOCALHOST.to_string(),
         port,
     };
-    engine::argv(spec.engine, &request, &endpoint)
+    let engine = engine_of(&candidate.framework, framework)?;
+    engine::argv(engine, &request, &endpoint)
 }
 
 /// The environment that a candidate's server gets on top of ours.
-fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
+pub fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, String> {
     let mut env = framework.env.clone();
     if !plan.hardware.gpu_ids.is_empty() {
         let ids: Vec<String> = plan.hardware.gpu_ids.iter().map(u32::to_string).collect();
         env.entry("CUDA_VISIBLE_DEVICES".to_owned())
             .or_insert_with(|| ids.join(","));
+        // Otherwise CUDA counts by speed, and an index means another GPU.
+        env.entry("CUDA_DEVICE_ORDER".to_owned())
+            .or_insert_with(|| "PCI_BUS_ID".to_owned());
     }
     for name in &framework.env_from {
         if let Ok(value) = std::env::var(name) {
@@ -97,30 +123,43 @@ impl Server {
     /// Launches the candidate and waits until it answers a request.
     pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
         let port = port_of(spec.candidate)?;
-        let argv = argv(spec, port).map_err(|error| RunFailure::failed(error.to_string()))?;
+        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let mut env = spec.further_env.clone();
+        env.extend(environment(spec.plan, spec.framework));
         let command = CommandSpec {
             argv: argv.clone(),
-            env: environment(spec.plan, spec.framework),
-            cwd: None,
+            env,
+            cwd: spec.cwd.clone(),
             log: spec.log.clone(),
             stop: Duration::from_secs(spec.plan.timeouts.stop_s),
         };
         let started = Instant::now();
-        let running = Running::start(command)
+        let refuse = |error: launch::LaunchError| RunFailure::failed(error.to_string());
+        let container = container_of(spec.plan, spec.framework, job)
             .await
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
+            .map_err(refuse)?;
+        let running = Running::start_in(container.as_ref(), command)
+            .await
+            .map_err(refuse)?;
         let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut server = Self {
             engine: spec.engine,
             base,
+            command: match container {
+                Some(_) => running.command().to_vec(),
+                None => argv.clone(),
+            },
             argv,
             log: spec.log.clone(),
             ready_s: 0.0,
+            settings: Settings::default(),
             running,
         };
         match server.become_ready(spec, job, started).await {
             Ok(()) => {
                 server.ready_s = started.elapsed().as_secs_f64();
+                server.settings = engine::settings(server.engine, &server.base, QUESTION).await;
                 Ok(server)
             }
             Err(failure) => {
@@ -183,6 +222,9 @@ impl Server {
     }
 
     async fn check_model(&self, plan: &Plan) -> Result<(), RunFailure> {
+        if self.engine.serves_any_name {
+            return Ok(());
+        }
         let wanted = plan.model.served_name();
         match engine::served_models(&self.base, QUESTION).await {
             Some(names) if !names.is_empty() && !names.iter().any(|name| name == wanted) => {
@@ -249,9 +291,9 @@ impl Server {
         }
     }
 
-    /// The server's own count of generated tokens.
-    pub async fn generation_tokens(&self) -> Option<f64> {
-        engine::generation_tokens(self.engine, &self.base, QUESTION).await
+    /// The server's own counters at this moment.
+    pub async fn counts(&self) -> Option<Counts> {
+        engine::snapshot(self.engine, &self.base, QUESTION).await
     }
 
     /// Ends the server and everything that it started.

@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::ranking::{Standing, standings};
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus, Workload};
-use super::server::{ServerSpec, argv, engine_of};
+use super::server::argv;
 use super::{BenchError, rows_file};
 use crate::job;
 use crate::redact::redact_argv;
@@ -181,15 +181,8 @@ fn check_command(plan: &Plan, candidate: &Candidate, row: &Row) -> Result<(), Be
         .frameworks
         .get(&row.framework)
         .ok_or_else(|| BenchError::NoSuchFramework(row.framework.clone()))?;
-    let spec = ServerSpec {
-        plan,
-        framework,
-        engine: engine_of(&row.framework, framework)?,
-        candidate,
-        log: PathBuf::new(),
-    };
-    let now = redact_argv(&argv(&spec, 0)?);
-    let other_port = redact_argv(&argv(&spec, 1)?);
+    let now = redact_argv(&argv(plan, framework, candidate, 0)?);
+    let other_port = redact_argv(&argv(plan, framework, candidate, 1)?);
     let was = &row.server_argv;
     let differs = now
         .iter()

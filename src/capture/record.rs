@@ -9,6 +9,7 @@ use super::CaptureError;
 use super::lengths::Lengths;
 use super::payload::{CapturePayload, payload_of};
 use super::request::{CapturedStage, Graphs};
+use crate::bench::RowSource;
 use crate::disk;
 use crate::fault::Fault;
 use crate::job::{JobFolder, JobState, JobStatus, Progress};
@@ -20,6 +21,9 @@ pub struct CaptureResult {
     pub traces: Vec<TraceFile>,
     /// The command that was launched, secrets replaced; empty for a running server.
     pub server_argv: Vec<String>,
+    /// The checkout that it ran, where the plan names one.
+    #[serde(default)]
+    pub source: Option<RowSource>,
     pub launches: u32,
     pub wall_s: f64,
     /// `report.json` of the analysis.
@@ -55,6 +59,9 @@ pub struct CaptureStatus {
     /// Tokens of the requests that were recorded.
     pub lengths: Lengths,
     pub traces: Vec<TraceFile>,
+    /// The checkout that the server ran, where the plan names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RowSource>,
     /// The digest in the campaign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest_path: Option<PathBuf>,
@@ -99,6 +106,7 @@ pub fn record(job: &JobFolder, full: bool) -> Result<CaptureRecord, CaptureError
     analysis.warnings.splice(..0, result.warnings);
     let mut job = told(job, status, payload);
     job.traces = result.traces;
+    job.source = result.source;
     job.digest_path = result.digest_path;
     Ok(CaptureRecord { job, analysis })
 }
@@ -112,6 +120,7 @@ fn told(job: &JobFolder, status: JobStatus, payload: CapturePayload) -> CaptureS
         scenario: payload.scenario,
         lengths: payload.lengths,
         traces: Vec::new(),
+        source: None,
         digest_path: None,
         log_path: job.log(),
         failure: status.fault,

@@ -10,7 +10,7 @@ use super::record::{CaptureResult, TraceFile};
 use super::request::{CapturedStage, Graphs};
 use super::target::Target;
 use super::{CaptureError, analyse, digest, keep, load, space};
-use crate::bench::gpus;
+use crate::bench::{RowSource, gpus};
 use crate::disk::{self, DiskError};
 use crate::engine::{self, Window};
 use crate::fault::Fault;
@@ -24,6 +24,7 @@ pub async fn run(payload: CapturePayload, job: JobHandle) -> Outcome {
         job,
         traces: Vec::new(),
         argv: Vec::new(),
+        source: None,
         launches: 0,
         warnings: Vec::new(),
     };
@@ -42,6 +43,7 @@ struct Capture {
     job: JobHandle,
     traces: Vec<TraceFile>,
     argv: Vec<String>,
+    source: Option<RowSource>,
     launches: u32,
     warnings: Vec<String>,
 }
@@ -110,6 +112,7 @@ impl Capture {
             self.launches += 1;
             if graphs == Graphs::On {
                 self.argv = redact_argv(argv);
+                self.source = target.source().cloned();
             }
         }
         let outcome = self.record_all(&target, graphs, stages, window).await;
@@ -162,6 +165,7 @@ impl Capture {
             what,
         };
         let landed = landing.wait().await?;
+        target.check_sources()?;
         let dir = self.payload.stage_dir(graphs, stage);
         disk::create_dir(&dir)?;
         target.keep_info(&dir).await?;
@@ -267,6 +271,7 @@ impl Capture {
         let mut result = CaptureResult {
             traces: self.traces,
             server_argv: self.argv,
+            source: self.source,
             launches: self.launches,
             wall_s: started.elapsed().as_secs_f64(),
             report_json: analysed.report.json,

@@ -85,6 +85,12 @@ fn winner(
         scenario: request.scenario.as_deref(),
         plan,
     })?;
+    if winner.plan.remote().is_some() {
+        return Err(CaptureError::invalid(
+            "the plan is measured on another host, where this program cannot capture yet",
+            "run the capture on that host, with the plan without its executor",
+        ));
+    }
     let lengths = match given(request) {
         Some(lengths) => lengths,
         None => Lengths::of_winner(&winner)?.or(request.input_len, request.output_len),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::CaptureError;
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
-use crate::bench::{self, RunFailure, Server, ServerSpec};
+use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
 use crate::engine::{self, Engine, Profiler, Window};
 use crate::http::{self, Base, HttpError, Limits};
@@ -21,6 +21,7 @@ pub struct Target {
     pub served_name: String,
     profiler: &'static Profiler,
     server: Option<Server>,
+    sources: Option<Sources>,
     /// Between a start that was answered and a stop.
     recording: AtomicBool,
     stop_limit: Duration,
@@ -53,12 +54,14 @@ impl Target {
             })?;
         let mut target = match &payload.source {
             ServerSource::Launch { .. } => {
-                let server = launch(payload, engine, profiler, graphs, window, job).await?;
+                let (server, sources) =
+                    launch(payload, engine, profiler, graphs, window, job).await?;
                 Self {
                     base: server.base.clone(),
                     served_name: String::new(),
                     profiler,
                     server: Some(server),
+                    sources,
                     recording: AtomicBool::new(false),
                     stop_limit: Duration::ZERO,
                 }
@@ -68,6 +71,7 @@ impl Target {
                 served_name: String::new(),
                 profiler,
                 server: None,
+                sources: None,
                 recording: AtomicBool::new(false),
                 stop_limit: Duration::ZERO,
             },
@@ -199,6 +203,23 @@ impl Target {
         }
     }
 
+    /// The checkout that a launched server runs.
+    pub fn source(&self) -> Option<&RowSource> {
+        self.sources.as_ref().map(|sources| &sources.row)
+    }
+
+    /// Refuses a recording during which the sources of the server changed.
+    pub fn check_sources(&self) -> Result<(), CaptureError> {
+        let log = self
+            .server
+            .as_ref()
+            .map_or_else(PathBuf::new, |server| server.log.clone());
+        match self.sources.as_ref().map_or(Ok(()), Sources::unchanged) {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(CaptureError::of_server(failure, &log)),
+        }
+    }
+
     /// What a failure comes from: a server that ended breaks connections first.
     pub async fn cause(&self, error: CaptureError) -> CaptureError {
         if matches!(error, CaptureError::Cancelled) {
@@ -238,7 +259,7 @@ async fn launch(
     graphs: Graphs,
     window: Window<'_>,
     job: &JobHandle,
-) -> Result<Server, CaptureError> {
+) -> Result<(Server, Option<Sources>), CaptureError> {
     let ServerSource::Launch { plan, candidate } = &payload.source else {
         return Err(CaptureError::invalid("no command to launch", ""));
     };
@@ -256,16 +277,19 @@ async fn launch(
     let log: PathBuf = job
         .dir()
         .join(format!("server-{}.log", file_word(window.dir)));
-    let spec = ServerSpec {
+    let mut spec = ServerSpec {
         plan,
         framework: &framework,
         engine,
         candidate: &candidate,
         log: log.clone(),
+        further_env: indexmap::IndexMap::new(),
+        cwd: None,
     };
-    Server::launch(&spec, job)
-        .await
-        .map_err(|failure| CaptureError::of_server(failure, &log))
+    let failed = |failure| CaptureError::of_server(failure, &log);
+    let sources = ready_sources(&mut spec, job).await.map_err(failed)?;
+    let server = Server::launch(&spec, job).await.map_err(failed)?;
+    Ok((server, sources))
 }
 
 /// The last part of a folder's path.

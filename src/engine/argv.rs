@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::EngineError;
+use super::entry::Entry;
 use super::facts::{Engine, FalseFlag};
 
 /// Where a server listens.
@@ -16,9 +17,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone)]
 pub struct LaunchRequest<'a> {
     pub framework: &'a str,
-    /// Replaces the engine's entry and standing arguments.
-    pub command: Option<&'a [String]>,
-    pub python: Option<&'a str>,
+    pub entry: &'a Entry,
     pub model: &'a str,
     pub served_name: &'a str,
     pub tokenizer: Option<&'a str>,
@@ -35,8 +34,8 @@ pub fn argv(
     request: &LaunchRequest<'_>,
     endpoint: &Endpoint,
 ) -> Result<Vec<String>, EngineError> {
-    let own = request.command.is_none();
-    let mut argv = entry(engine, request)?;
+    let own = !request.entry.is_command;
+    let mut argv = request.entry.template.clone();
     if own {
         argv.extend(engine.arguments.iter().cloned());
     }
@@ -58,23 +57,6 @@ pub fn argv(
     Ok(argv)
 }
 
-fn entry(engine: &Engine, request: &LaunchRequest<'_>) -> Result<Vec<String>, EngineError> {
-    if let Some(command) = request.command {
-        return Ok(command.to_vec());
-    }
-    let template = match request.python {
-        Some(_) if !engine.python_entry.is_empty() => &engine.python_entry,
-        _ => &engine.entry,
-    };
-    if template.is_empty() {
-        return Err(EngineError::NoEntry {
-            framework: request.framework.to_owned(),
-            engine: engine.name.clone(),
-        });
-    }
-    Ok(template.clone())
-}
-
 fn fill(
     argument: &str,
     request: &LaunchRequest<'_>,
@@ -85,7 +67,10 @@ fn fill(
         .replace("{port}", &endpoint.port.to_string())
         .replace("{model}", request.model)
         .replace("{served_name}", request.served_name)
-        .replace("{python}", request.python.unwrap_or("python3"));
+        .replace(
+            "{python}",
+            request.entry.interpreter.as_deref().unwrap_or("python3"),
+        );
     // `{x}` alone is a slip; braces with more inside (JSON values) are not.
     let word = filled
         .strip_prefix('{')
@@ -168,6 +153,46 @@ fn has(engine: &Engine, flags: &Map<String, Value>, name: &str) -> bool {
     flags.keys().any(|key| spelled(engine, key) == wanted)
 }
 
+fn is_on(engine: &Engine, flags: &Map<String, Value>, name: &str) -> bool {
+    flags
+        .iter()
+        .any(|(key, value)| spelled(engine, key) == name && value != &Value::Bool(false))
+}
+
+/// Refuses a candidate that sets what must not be set, or whose context holds
+/// fewer than `longest` tokens.
+pub fn check_flags(
+    engine: &Engine,
+    framework: &str,
+    flags: &Map<String, Value>,
+    longest: u64,
+) -> Result<(), EngineError> {
+    for (name, value) in flags {
+        let word = spelled(engine, name);
+        if let Some(only) = engine.fixed_flags.get(&word)
+            && value.as_str() != Some(only)
+        {
+            return Err(EngineError::FixedFlag {
+                framework: framework.to_owned(),
+                flag: name.clone(),
+                value: only.clone(),
+            });
+        }
+        if engine.context_flag.as_ref() == Some(&word)
+            && let Some(limit) = value.as_u64()
+            && limit < longest
+        {
+            return Err(EngineError::ContextTooShort {
+                framework: framework.to_owned(),
+                flag: name.clone(),
+                limit,
+                needed: longest,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a candidate whose ranks outnumber the GPUs.
 pub fn check_parallelism(
     engine: &Engine,
@@ -179,7 +204,9 @@ pub fn check_parallelism(
         .iter()
         .filter(|(key, _)| {
             let word = spelled(engine, key);
+            let shares = |flag: &String| is_on(engine, flags, flag);
             engine.parallel_flags.contains(&word)
+                && !engine.shared_ranks.get(&word).is_some_and(shares)
         })
         .filter_map(|(key, value)| Some((key, value.as_u64()?)))
         .collect();

@@ -2,12 +2,23 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::engine;
+use crate::engine::entry::{EntryRequest, find_entry};
 
-fn request<'a>(flags: &'a Map<String, Value>, command: Option<&'a [String]>) -> LaunchRequest<'a> {
-    LaunchRequest {
+/// An interpreter's entry, or the plan's command.
+fn entry(name: &str, command: Option<&[String]>) -> Entry {
+    let request = EntryRequest {
         framework: "it",
         command,
-        python: None,
+        python: Some("python3"),
+        elsewhere: false,
+    };
+    find_entry(engine(name).unwrap(), &request).unwrap()
+}
+
+fn request<'a>(flags: &'a Map<String, Value>, entry: &'a Entry) -> LaunchRequest<'a> {
+    LaunchRequest {
+        framework: "it",
+        entry,
         model: "/models/qwen3-8b",
         served_name: "qwen3-8b",
         tokenizer: None,
@@ -21,7 +32,8 @@ fn request<'a>(flags: &'a Map<String, Value>, command: Option<&'a [String]>) -> 
 
 fn line(name: &str, flags: Value, change: impl FnOnce(&mut LaunchRequest<'_>)) -> String {
     let flags = flags.as_object().unwrap().clone();
-    let mut request = request(&flags, None);
+    let entry = entry(name, None);
+    let mut request = request(&flags, &entry);
     change(&mut request);
     let endpoint = Endpoint {
         host: "127.0.0.1".to_owned(),
@@ -50,9 +62,8 @@ fn vllm_negates_false_and_writes_objects_as_json() {
     let flags = json!({"enable_prefix_caching": false,
         "profiler_config": {"profiler": "torch"}, "max_model_len": 4096});
     assert_eq!(
-        line("vllm", flags, |request| request.python =
-            Some("/venv/bin/python")),
-        "/venv/bin/python -m vllm.entrypoints.cli.main serve /models/qwen3-8b \
+        line("vllm", flags, |_| ()),
+        "python3 -m vllm.entrypoints.cli.main serve /models/qwen3-8b \
          --served-model-name qwen3-8b --host 127.0.0.1 --port 30000 \
          --no-enable-prefix-caching --profiler-config {\"profiler\":\"torch\"} \
          --max-model-len 4096"
@@ -77,7 +88,7 @@ fn a_command_replaces_the_entry_and_its_arguments() {
     };
     let argv = argv(
         engine("openai").unwrap(),
-        &request(&flags, Some(&command)),
+        &request(&flags, &entry("openai", Some(&command))),
         &endpoint,
     )
     .unwrap();
@@ -94,23 +105,19 @@ fn what_cannot_become_a_command_is_refused() {
         host: "127.0.0.1".to_owned(),
         port: 1,
     };
-    let refused = |command: Option<&[String]>| {
+    let refused = |command: &[String]| {
         argv(
             engine("openai").unwrap(),
-            &request(&flags, command),
+            &request(&flags, &entry("openai", Some(command))),
             &endpoint,
         )
         .unwrap_err()
     };
-    assert!(matches!(refused(None), EngineError::NoEntry { .. }));
     let no_port = ["serve".to_owned()];
-    assert!(matches!(
-        refused(Some(&no_port)),
-        EngineError::NoPort { .. }
-    ));
+    assert!(matches!(refused(&no_port), EngineError::NoPort { .. }));
     let slip = ["serve", "{port}", "{prot}"].map(str::to_owned);
     assert!(matches!(
-        refused(Some(&slip)),
+        refused(&slip),
         EngineError::Placeholder { word, .. } if word == "{prot}"
     ));
 }
@@ -126,4 +133,42 @@ fn more_ranks_than_gpus_are_refused() {
         error.to_string(),
         "framework sglang: 4 ranks (tp_size: 2, dp_size: 2) on 2 GPUs"
     );
+}
+
+#[test]
+fn trtllm_keeps_underscores_and_only_the_pytorch_backend() {
+    let flags = json!({"max_num_tokens": 16384, "trust_remote_code": true, "kv": false});
+    assert_eq!(
+        line("trtllm", flags, |request| request.gpu_count = 2),
+        "python3 -m tensorrt_llm.commands.serve serve /models/qwen3-8b \
+         --host 127.0.0.1 --port 30000 --backend pytorch --max_seq_len 10240 --tp_size 2 \
+         --max_num_tokens 16384 --trust_remote_code"
+    );
+    let trtllm = engine("trtllm").unwrap();
+    let other = json!({"backend": "tensorrt"});
+    let error = check_flags(trtllm, "trtllm", other.as_object().unwrap(), 0).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "framework trtllm: `backend` may only be `pytorch`"
+    );
+}
+
+#[test]
+fn a_context_flag_shorter_than_a_scenario_is_refused() {
+    let vllm = engine("vllm").unwrap();
+    let flags = json!({"max_model_len": 8192});
+    let flags = flags.as_object().unwrap();
+    assert!(check_flags(vllm, "vllm", flags, 8192).is_ok());
+    let error = check_flags(vllm, "vllm", flags, 9000).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "framework vllm: `max_model_len` is 8192, but a scenario needs 9000 tokens"
+    );
+}
+
+#[test]
+fn attention_data_parallelism_adds_no_ranks() {
+    let sglang = engine("sglang").unwrap();
+    let flags = json!({"tp_size": 4, "dp_size": 4, "enable_dp_attention": true});
+    assert!(check_parallelism(sglang, "sglang", flags.as_object().unwrap(), 4).is_ok());
 }

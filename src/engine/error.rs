@@ -11,6 +11,38 @@ pub enum EngineError {
     },
     #[error("framework {framework}: engine `{engine}` has no entry point of its own")]
     NoEntry { framework: String, engine: String },
+    #[error("framework {framework}: none of its programs is on the path ({tried}), nor python3")]
+    NotInstalled { framework: String, tried: String },
+    #[error(
+        "framework {framework}: {interpreter} has no package `{module}`{}",
+        also(tried)
+    )]
+    NoModule {
+        framework: String,
+        interpreter: String,
+        module: String,
+        tried: String,
+    },
+    #[error("framework {framework}: `{flag}` may only be `{value}`")]
+    FixedFlag {
+        framework: String,
+        flag: String,
+        value: String,
+    },
+    #[error("{}", problems.join("; "))]
+    Flags {
+        /// Framework, candidate and what is wrong.
+        problems: Vec<String>,
+        /// Where the helps are that say so.
+        help: String,
+    },
+    #[error("framework {framework}: `{flag}` is {limit}, but a scenario needs {needed} tokens")]
+    ContextTooShort {
+        framework: String,
+        flag: String,
+        limit: u64,
+        needed: u64,
+    },
     #[error("framework {framework}: the command never says {{port}}")]
     NoPort { framework: String },
     #[error("framework {framework}: `{word}` in the command is not known")]
@@ -24,8 +56,21 @@ pub enum EngineError {
     },
 }
 
+fn also(tried: &str) -> String {
+    if tried.is_empty() {
+        return String::new();
+    }
+    format!(", and no program {tried} is on the path")
+}
+
 impl From<EngineError> for Fault {
     fn from(error: EngineError) -> Self {
+        let code = match &error {
+            EngineError::NotInstalled { .. } | EngineError::NoModule { .. } => {
+                FaultCode::CommandNotFound
+            }
+            _ => FaultCode::InvalidPlan,
+        };
         let hint = match &error {
             EngineError::Unknown {
                 nearest: Some(nearest),
@@ -38,6 +83,20 @@ impl From<EngineError> for Fault {
             EngineError::NoEntry { .. } => {
                 "give `command`, for example [my-server, --port, \"{port}\"]".to_owned()
             }
+            EngineError::NotInstalled { .. } | EngineError::NoModule { .. } => {
+                "name the interpreter that has the framework in `python`, or give `command`; \
+                 PYTHONPATH and the like go into `env`"
+                    .to_owned()
+            }
+            EngineError::FixedFlag { .. } => {
+                "leave the flag out: another value is another program, not a candidate".to_owned()
+            }
+            EngineError::Flags { help, .. } => format!(
+                "the servers' own helps are in {help}; a flag that it hides needs `check_flags: false`"
+            ),
+            EngineError::ContextTooShort { .. } => {
+                "raise it to input_len + output_len at least".to_owned()
+            }
             EngineError::NoPort { .. } => {
                 "add the server's port flag with the value \"{port}\"".to_owned()
             }
@@ -46,6 +105,6 @@ impl From<EngineError> for Fault {
                 "raise hardware.gpu_count and gpu_ids, or lower the parallelism flags".to_owned()
             }
         };
-        Fault::new(FaultCode::InvalidPlan, error.to_string(), hint)
+        Fault::new(code, error.to_string(), hint)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use indexmap::IndexMap;
 use regex::Regex;
 use serde::Deserialize;
 
@@ -13,35 +14,134 @@ use crate::nearest::nearest;
 #[serde(deny_unknown_fields)]
 pub struct Engine {
     pub name: String,
-    /// Program and first arguments; empty: the plan must give a command.
-    pub entry: Vec<String>,
-    /// The entry when the plan names an interpreter.
+    /// Programs with their first arguments, in order of preference; empty: the
+    /// plan must give a command.
+    pub entry: Vec<Vec<String>>,
+    /// The entry when the plan names an interpreter, or no program is found.
     #[serde(default)]
     pub python_entry: Vec<String>,
+    /// The Python package that is the framework; none for other programs.
+    pub module: Option<String>,
+    /// The name under which the package is installed.
+    pub distribution: Option<String>,
+    /// What makes the server list all its flags.
+    #[serde(default = "default_help")]
+    pub help_argument: String,
+    /// Further commands that list flags which the server passes on.
+    #[serde(default)]
+    pub further_help: Vec<Vec<String>>,
+    /// Whether its argparse takes no abbreviated flags.
+    #[serde(default)]
+    pub flags_in_full: bool,
+    /// Flags that are taken although no help lists them.
+    #[serde(default)]
+    pub unlisted_flags: Vec<String>,
     /// Arguments that every launch has.
     pub arguments: Vec<String>,
+    /// Flags with the only value that makes a comparable server.
+    #[serde(default)]
+    pub fixed_flags: IndexMap<String, String>,
     /// What `_` in a flag's name becomes.
     pub flag_word: String,
     pub false_flag: FalseFlag,
     /// Flags that multiply to the number of ranks; the first is set from the plan.
     pub parallel_flags: Vec<String>,
+    /// Parallelism flags that add no ranks beside another flag.
+    #[serde(default)]
+    pub shared_ranks: IndexMap<String, String>,
     pub tokenizer_flag: Option<String>,
     pub context_flag: Option<String>,
     pub revision_flag: Option<String>,
     pub trust_flag: Option<String>,
     /// Turns the metrics endpoint on, where it is off by default.
     pub metrics_flag: Option<String>,
+    /// Whether requests may name the model as they like.
+    #[serde(default)]
+    pub serves_any_name: bool,
     pub ready_path: String,
     /// POST here empties the prefix cache.
     pub flush_path: Option<String>,
-    /// Counters of generated tokens, the first that exists counts.
-    pub generation_tokens: Vec<String>,
     /// A guess for the cost estimate until a launch was measured.
     pub typical_ready_s: f64,
+    /// Variables that move caches of compiled kernels.
+    #[serde(default)]
+    pub jit_cache_env: Vec<String>,
+    #[serde(default)]
+    pub counters: CounterNames,
+    #[serde(default)]
+    pub gauges: GaugeNames,
+    #[serde(default)]
+    pub settings: SettingNames,
+    #[serde(default, rename = "knob")]
+    pub knobs: Vec<Knob>,
     #[serde(default)]
     pub progress: Vec<ProgressLine>,
     #[serde(default)]
     pub profiler: Option<Profiler>,
+}
+
+fn default_help() -> String {
+    "--help".to_owned()
+}
+
+/// Prometheus counters; of each list the first that exists counts.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CounterNames {
+    pub generation_tokens: Vec<String>,
+    pub prompt_tokens: Vec<String>,
+    /// Prompt tokens found in the prefix cache.
+    pub prefix_cache_hit_tokens: Vec<String>,
+    /// Prompt tokens looked up in it; none: the prompt tokens.
+    pub prefix_cache_query_tokens: Vec<String>,
+    pub preemptions: Vec<String>,
+    /// Steps of speculative decoding, tokens drafted and tokens accepted.
+    pub drafts: Vec<String>,
+    pub draft_tokens: Vec<String>,
+    pub accepted_tokens: Vec<String>,
+}
+
+/// Prometheus gauges.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GaugeNames {
+    pub kv_cache_tokens: Option<String>,
+    pub accept_length: Option<String>,
+    pub accept_rate: Option<String>,
+}
+
+/// Where a running server tells its settings, and under which keys.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingNames {
+    /// GET here gives a JSON object.
+    pub path: Option<String>,
+    /// A metric whose labels are the settings.
+    pub metric: Option<String>,
+    pub version: Option<String>,
+    pub prefix_cache_enabled: Option<String>,
+    pub prefix_cache_disabled: Option<String>,
+    pub memory_fraction: Option<String>,
+    pub kv_cache_dtype: Option<String>,
+    pub kv_cache_tokens: Option<String>,
+    pub dtype: Option<String>,
+    pub quantization: Option<String>,
+    pub attention_backend: Option<String>,
+    pub speculative_algorithm: Option<String>,
+}
+
+/// A flag that changes speed and never what is generated.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knob {
+    /// As a plan writes it, with `_`.
+    pub flag: String,
+    /// What it acts on, for people.
+    pub family: String,
+    /// The search tier from which it is tried.
+    pub tier: u8,
+    /// Values that are safe to try, best guess first.
+    pub values: Vec<serde_json::Value>,
 }
 
 /// What `some_flag: false` becomes.
@@ -73,6 +173,8 @@ static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
     [
         include_str!("../../references/engines/sglang.toml"),
         include_str!("../../references/engines/vllm.toml"),
+        include_str!("../../references/engines/trtllm.toml"),
+        include_str!("../../references/engines/tokenspeed.toml"),
         include_str!("../../references/engines/openai.toml"),
     ]
     .iter()
@@ -103,7 +205,10 @@ mod tests {
 
     #[test]
     fn every_engine_file_parses() {
-        assert_eq!(names().collect::<Vec<_>>(), ["sglang", "vllm", "openai"]);
+        assert_eq!(
+            names().collect::<Vec<_>>(),
+            ["sglang", "vllm", "trtllm", "tokenspeed", "openai"]
+        );
     }
 
     #[test]

@@ -3,15 +3,23 @@
 //! `references/engines/`; this room turns them into arguments and requests.
 
 mod argv;
+mod counters;
+mod entry;
 mod error;
 mod facts;
 mod failure;
+mod help;
+mod probe;
 mod profiler;
 mod readiness;
 
-pub use argv::{Endpoint, LaunchRequest, argv, check_parallelism};
+pub use argv::{Endpoint, LaunchRequest, argv, check_flags, check_parallelism};
+pub use counters::{Counts, Settings, settings, snapshot};
+pub use entry::{Entry, EntryRequest, find_entry, help_commands};
 pub use error::EngineError;
 pub use facts::{Engine, engine, names};
 pub use failure::{Diagnosis, diagnose};
+pub use help::{FlagProblem, KnownFlag, KnownFlags, parse_help};
+pub use probe::{Probe, probe_command, read_probe};
 pub use profiler::{Profiler, Window};
-pub use readiness::{flush_cache, generation_tokens, served_models, stage_of};
+pub use readiness::{flush_cache, served_models, stage_of};

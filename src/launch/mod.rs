@@ -5,6 +5,7 @@
 //! guard process (this same binary) owns its process group, writes its log,
 //! and ends all of it when told to, or when whoever started it is gone.
 
+mod capture;
 mod container;
 mod error;
 mod gpu;
@@ -14,7 +15,9 @@ mod port;
 mod process;
 pub mod remote;
 mod tail;
+mod telemetry;
 
+pub use capture::{CaptureSpec, Captured, capture};
 pub use container::{Container, ContainerKind, Mount, to_host, to_inside};
 pub use error::LaunchError;
 pub use gpu::{GpuId, Occupant, occupants, resolve};
@@ -23,3 +26,4 @@ pub use guard::{GuardSpec, guard};
 pub use port::{free_port, is_free};
 pub use process::{CommandSpec, Ended, Running};
 pub use tail::Tail;
+pub use telemetry::{GpuMeter, GpuReading, GpuTelemetry};

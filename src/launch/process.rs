@@ -61,6 +61,7 @@ impl std::fmt::Display for Ended {
 /// A command that runs under its guard. Dropping it ends the command.
 #[derive(Debug)]
 pub struct Running {
+    command: Vec<String>,
     log: PathBuf,
     control: Option<ChildStdin>,
     ended: watch::Receiver<Option<Ended>>,
@@ -92,6 +93,7 @@ impl Running {
             program: program.clone(),
             reason: error.to_string(),
         })?;
+        let command = spec.argv.clone();
         let mut argv = spec.argv;
         if let Some(first) = argv.first_mut() {
             *first = resolved.display().to_string();
@@ -125,10 +127,16 @@ impl Running {
             report.send_replace(Some(wait(child).await));
         });
         Ok(Self {
+            command,
             log: spec.log,
             control,
             ended,
         })
+    }
+
+    /// The command as it was started.
+    pub fn command(&self) -> &[String] {
+        &self.command
     }
 
     pub fn log(&self) -> &Path {

@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn layers_for_further_tokens_are_named_where_they_run() {
         let dir = tempfile::tempdir().unwrap();
-        let text = r#"{"num_hidden_layers": 2, "num_nextn_predict_layers": 1, "kv_lora_rank": 512}"#;
+        let text =
+            r#"{"num_hidden_layers": 2, "num_nextn_predict_layers": 1, "kv_lora_rank": 512}"#;
         std::fs::write(dir.path().join("config.json"), text).unwrap();
         let config = ModelConfig::read(dir.path()).unwrap();
         assert!(config.latent);

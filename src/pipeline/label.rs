@@ -316,7 +316,12 @@ mod tests {
 
     #[test]
     fn latent_attention_is_checked_against_the_configuration() {
-        for kernel in ["flash_fwd_mla_combine", "concat_and_cache_mla", "BatchMLAPagedAttention", "FlashAttnFwdMla"] {
+        for kernel in [
+            "flash_fwd_mla_combine",
+            "concat_and_cache_mla",
+            "BatchMLAPagedAttention",
+            "FlashAttnFwdMla",
+        ] {
             assert!(is_latent(kernel), "{kernel}");
         }
         assert!(!is_latent("gemmlast_kernel"));

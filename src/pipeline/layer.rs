@@ -37,7 +37,8 @@ impl<'a> Layers<'a> {
             .layers
             .iter()
             .map(|rows| {
-                let latent = |&row: &u32| label::is_latent(trace.text(trace.gpu.name[row as usize]));
+                let latent =
+                    |&row: &u32| label::is_latent(trace.text(trace.gpu.name[row as usize]));
                 Traits {
                     latent: rows.iter().any(latent),
                     ..Traits::of(rows.iter().map(category))

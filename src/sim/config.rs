@@ -32,7 +32,7 @@ pub struct SimConfig {
     #[arg(long)]
     pub port: Option<u16>,
     /// Name or folder of the model; nothing is read from it.
-    #[arg(long, alias = "model-path", default_value = "sim-8b")]
+    #[arg(long, visible_alias = "model-path", default_value = "sim-8b")]
     pub model: String,
     /// Name that requests use [default: the model's].
     #[arg(long)]
@@ -44,7 +44,7 @@ pub struct SimConfig {
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     pub time_scale: f64,
     /// Seed of all random variation.
-    #[arg(long, alias = "random-seed", default_value_t = 1)]
+    #[arg(long, visible_alias = "random-seed", default_value_t = 1)]
     pub seed: u64,
     /// Seconds from start to ready, divided by the time scale.
     #[arg(long, default_value_t = 0.2, value_name = "SECONDS")]
@@ -107,16 +107,16 @@ pub struct CostFlags {
 #[command(next_help_heading = "Scheduler")]
 pub struct LimitFlags {
     /// Most sequences in the running batch.
-    #[arg(long, aliases = ["max-running-requests", "max-num-seqs", "parallel"], value_name = "N")]
+    #[arg(long, visible_aliases = ["max-running-requests", "max-num-seqs", "parallel"], value_name = "N")]
     pub max_running: Option<u32>,
     /// Tokens that the KV cache holds.
-    #[arg(long, alias = "max-total-tokens", value_name = "TOKENS")]
+    #[arg(long, visible_alias = "max-total-tokens", value_name = "TOKENS")]
     pub kv_tokens: Option<u32>,
     /// Most tokens that one step prefills.
-    #[arg(long, aliases = ["chunked-prefill-size", "max-num-batched-tokens"], value_name = "TOKENS")]
+    #[arg(long, visible_aliases = ["chunked-prefill-size", "max-num-batched-tokens"], value_name = "TOKENS")]
     pub chunk_tokens: Option<u32>,
     /// Longest prompt and output together.
-    #[arg(long, alias = "max-model-len", value_name = "TOKENS")]
+    #[arg(long, visible_alias = "max-model-len", value_name = "TOKENS")]
     pub context_length: Option<u32>,
     /// Work that a step takes [default: mixed for vllm, else prefill-first].
     #[arg(long, value_enum)]
@@ -126,19 +126,19 @@ pub struct LimitFlags {
     pub kv_policy: Option<KvPolicy>,
     /// Share of GPU memory for weights and KV cache; scales the KV cache, and above 0.95 the
     /// model does not load.
-    #[arg(long, aliases = ["mem-fraction-static", "gpu-memory-utilization"], value_name = "SHARE")]
+    #[arg(long, visible_aliases = ["mem-fraction-static", "gpu-memory-utilization"], value_name = "SHARE")]
     pub memory_fraction: Option<f64>,
     /// Keep computed prompts for later requests with the same prefix [default: as the dialect].
     #[arg(
         long,
-        alias = "enable-prefix-caching",
+        visible_alias = "enable-prefix-caching",
         overrides_with = "no_prefix_cache"
     )]
     pub prefix_cache: bool,
     /// Compute every prompt anew.
     #[arg(
         long,
-        aliases = ["disable-radix-cache", "no-enable-prefix-caching"],
+        visible_aliases = ["disable-radix-cache", "no-enable-prefix-caching"],
         overrides_with = "prefix_cache"
     )]
     pub no_prefix_cache: bool,
@@ -173,7 +173,7 @@ pub struct ProfileFlags {
     #[arg(long, value_enum, default_value = "dense")]
     pub architecture: Architecture,
     /// Show every kernel with an operator of its own in traces.
-    #[arg(long, alias = "enforce-eager")]
+    #[arg(long, visible_alias = "enforce-eager")]
     pub disable_cuda_graph: bool,
     /// Folder for traces; vllm has its profiler routes only with it.
     #[arg(long, value_name = "FOLDER")]
@@ -215,10 +215,10 @@ impl ProfileFlags {
 #[command(next_help_heading = "Accepted without effect")]
 pub struct AcceptedFlags {
     /// Parallel ranks.
-    #[arg(long, aliases = ["tp", "tensor-parallel-size"], value_name = "N")]
+    #[arg(long, visible_aliases = ["tp", "tensor-parallel-size"], value_name = "N")]
     pub tp_size: Option<u32>,
     /// Tokenizer folder.
-    #[arg(long, alias = "tokenizer-path", value_name = "PATH")]
+    #[arg(long, visible_alias = "tokenizer-path", value_name = "PATH")]
     pub tokenizer: Option<String>,
     /// Model revision.
     #[arg(long, value_name = "REVISION")]

@@ -167,3 +167,13 @@ pub fn have(programs: &[&str]) -> bool {
     }
     true
 }
+
+/// Says that a test ran, also in the file that `SOTA_TEST_REPORT` names.
+pub fn report(line: &str) {
+    use std::io::Write;
+    eprintln!("{line}");
+    if let Some(path) = std::env::var_os("SOTA_TEST_REPORT") {
+        let file = std::fs::File::options().create(true).append(true).open(path);
+        writeln!(file.unwrap(), "{line}").unwrap();
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::home::{Laptop, have, slow, with_executor};
+use crate::home::{Laptop, have, report, slow, with_executor};
 use crate::plans::{plan, rows, sim};
 use crate::slurm_cluster::Cluster;
 use crate::sshd::Sshd;
@@ -80,7 +80,7 @@ fn candidates_run_side_by_side_and_the_winner_after_them(cluster: &Cluster) {
     assert_ne!(gpu(searched[0]), gpu(searched[1]));
     assert_eq!(laptop.guest_jobs(), 0);
     assert_eq!(cluster.queue(), "");
-    eprintln!("slurm: {} rows through a real cluster", rows.len());
+    report(&format!("slurm: {} rows through a real cluster", rows.len()));
 }
 
 fn a_queued_job_is_cancelled(cluster: &Cluster) {

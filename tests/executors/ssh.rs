@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::home::{Laptop, have, kill, slow, with_executor};
+use crate::home::{Laptop, have, kill, report, slow, with_executor};
 use crate::plans::{plan, rows, sim};
 use crate::sshd::Sshd;
 use crate::support::{is_alive, processes, read, wait_for};
@@ -56,7 +56,7 @@ fn a_job_runs_there_and_its_folder_comes_back() {
     assert!(processes(&laptop.home.mark()).is_empty());
     // The same plan is the same job, and is not run again.
     assert_eq!(laptop.run(&plan)["job_id"], record["job_id"]);
-    eprintln!("ssh: {} rows through a real sshd", rows.len());
+    report(&format!("ssh: {} rows through a real sshd", rows.len()));
 }
 
 #[test]

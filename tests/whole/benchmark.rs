@@ -61,6 +61,14 @@ fn rows_hold_what_was_asked_and_what_was_measured() {
     assert_eq!(row["metrics"]["success_rate"], 1.0);
     // 6 requests of 16 tokens, as the server's own counter has it.
     assert_eq!(row["server_generation_tokens_delta"], 96.0);
+    assert_eq!(row["server_counts"]["prompt_tokens"], 192.0);
+    assert_eq!(row["framework_version"], env!("CARGO_PKG_VERSION"));
+    for help in ["server_help", "benchmark_help"] {
+        let path = row["artifacts"][help].as_str().unwrap();
+        assert!(read(path).contains("--"), "{path}");
+    }
+    let flags = row["validated_cli_flags"]["server"].to_string();
+    assert!(flags.contains("--decode-base-ms"), "{flags}");
     assert!(row["timing"]["warmup_passes"].as_u64().unwrap() >= 2);
     assert_eq!(row["sla"]["passed"], true);
     let command = row["server_command"].as_str().unwrap();
@@ -90,7 +98,7 @@ fn a_broken_sla_is_in_the_row_and_loses() {
     }));
     plan["sla"] = json!({"max_p50_ttft_ms": 200});
     let record = run(&home, &plan);
-    assert_eq!(record["winners"][0]["framework"], "fine");
+    assert_eq!(record["winners"][0]["framework"], "fine", "{record:#}");
     let rows = rows(&home);
     assert_eq!(rows[0]["sla"]["passed"], false);
     assert!(

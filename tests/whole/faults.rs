@@ -71,12 +71,38 @@ fn an_unknown_engine_is_refused_before_anything_is_launched() {
 }
 
 #[test]
+fn a_wrong_flag_is_refused_before_anything_is_launched() {
+    let home = Home::new();
+    let plan = plan(json!({"vllm": {
+        "command": sim(&home, "vllm", &[]),
+        "base_server_flags": {"max_num_seqs": 8, "gpu_memory_utilisation": 0.8},
+    }}));
+    let record = run(&home, &plan);
+    assert_eq!(record["state"], "failed", "{record:#}");
+    let failure = &record["failure"];
+    assert_eq!(failure["error"], "invalid_plan");
+    assert_eq!(
+        failure["message"],
+        "vllm: there is no flag `--gpu-memory-utilisation`; did you mean `--gpu-memory-utilization`?"
+    );
+    let help = home.workspace().join("out/help/vllm-server.txt");
+    let hint = failure["hint"].as_str().unwrap();
+    assert!(
+        hint.contains(help.parent().unwrap().to_str().unwrap()),
+        "{hint}"
+    );
+    assert!(read(help).contains("--gpu-memory-utilization"));
+    assert_eq!(record["total"], 0);
+    home.wait_until_no_engine();
+}
+
+#[test]
 fn an_unknown_flag_is_a_row_with_the_line_that_says_so() {
     let home = Home::new();
     let flags = json!({"no_such_flag": 1});
     let row = only_row(
         &home,
-        json!({"command": sim(&home, "vllm", &[]), "base_server_flags": flags}),
+        json!({"command": sim(&home, "vllm", &[]), "base_server_flags": flags, "check_flags": false}),
     );
     assert_eq!(row["status"], "failed");
     assert!(reason(&row).starts_with("unknown_flag: "), "{row:#}");

@@ -47,6 +47,9 @@ pub struct RowMetrics {
     pub p99_e2e_ms: Option<f64>,
     /// Successful requests of all, from 0 to 1.
     pub success_rate: Option<f64>,
+    /// Energy of the GPUs over the run, per output token; absent without NVML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joules_per_output_token: Option<f64>,
 }
 
 /// Token counts of a run's successful requests.
@@ -148,6 +151,7 @@ fn row(samples: &[Sample], ok: &[&Sample], duration_s: Option<f64>) -> RowMetric
         mean_e2e_ms: e2e.mean(),
         p99_e2e_ms: e2e.percentile(99.0),
         success_rate: (!samples.is_empty()).then(|| ok.len() as f64 / samples.len() as f64),
+        joules_per_output_token: None,
     }
 }
 

@@ -164,6 +164,15 @@ pub(super) fn check(plan: &Plan) -> Result<(), Misfit> {
         };
         keys_fit(name, executor)?;
         values_fit(name, executor)?;
+        let builds = framework.source.as_ref().is_some_and(|source| !source.build.is_empty());
+        if builds && executor.image.is_some() {
+            misfit(
+                name,
+                "image",
+                "stands beside source.build, whose result would be lost with its container",
+                "use a container that runs already, or an image in which the checkout is installed",
+            )?;
+        }
         if executor.kind == ExecutorKind::Slurm && !plan.hardware.gpu_ids.is_empty() {
             return Err(Misfit {
                 key: "hardware.gpu_ids".to_owned(),

@@ -329,6 +329,11 @@ pub struct Timeouts {
     pub run_s: u64,
     /// From the polite signal to the kill.
     pub stop_s: u64,
+    /// How long a job waits for a GPU that a foreign process holds; 0: it fails
+    /// at once.
+    pub wait_for_gpu_s: u64,
+    /// One build step of a source checkout.
+    pub build_s: u64,
 }
 
 impl Default for Timeouts {
@@ -337,6 +342,8 @@ impl Default for Timeouts {
             ready_s: 1800,
             run_s: 7200,
             stop_s: 60,
+            wait_for_gpu_s: 0,
+            build_s: 3600,
         }
     }
 }
@@ -357,9 +364,18 @@ pub struct Framework {
     /// Interpreter that has the framework installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python: Option<PathBuf>,
+    /// The framework's own sources, where they are what is being worked on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Whether flags are held against the server's own help; default: yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_flags: Option<bool>,
     pub base_server_flags: Flags,
     /// Values to try instead of the baseline's, flag by flag.
     pub search_space: IndexMap<String, Vec<Value>>,
+    /// Whether the engine's own knobs are added to the search space.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub default_search_space: bool,
     /// Environment of the server.
     pub env: IndexMap<String, String>,
     /// Variables taken from this process's environment; never written down.
@@ -373,6 +389,42 @@ impl Framework {
     pub fn is_enabled(&self) -> bool {
         self.enabled.unwrap_or(true)
     }
+
+    pub fn checks_flags(&self) -> bool {
+        self.check_flags.unwrap_or(true)
+    }
+
+    /// The interpreter that has the framework, where the plan names one.
+    pub fn interpreter(&self) -> Option<&PathBuf> {
+        let own = self
+            .source
+            .as_ref()
+            .and_then(|source| source.python.as_ref());
+        own.or(self.python.as_ref())
+    }
+}
+
+/// A checkout that a framework must run from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Top folder of the git working tree, absolute.
+    pub checkout: PathBuf,
+    /// Interpreter that imports the framework from it; default: the framework's `python`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PathBuf>,
+    /// Commands run in the checkout before the first launch at a new tree, each
+    /// an array; `{python}` and `{checkout}` are filled in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<Vec<String>>,
+    /// Whether a launch is refused when the interpreter imports the framework
+    /// from elsewhere.
+    #[serde(default = "yes")]
+    pub verify: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One scenario's lengths.

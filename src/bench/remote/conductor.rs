@@ -172,7 +172,11 @@ impl Conductor {
             }
         }
         self.say(format!("{error}; the job goes on there, trying again"));
-        tokio::time::sleep(*wait).await;
+        let mut cancelled = self.job.cancellation();
+        tokio::select! {
+            () = tokio::time::sleep(*wait) => {}
+            _ = cancelled.wait_for(|cancelled| *cancelled), if self.cancel.is_none() => {}
+        }
         *wait = (*wait * 2).min(LONGEST_WAIT);
         Ok(())
     }
@@ -187,6 +191,9 @@ impl Conductor {
 
     async fn follow(&mut self, line: &Line) -> Result<Option<BenchResult>, Fault> {
         if !self.memo.running {
+            self.place_tasks(line).await?;
+        }
+        if !self.memo.started {
             self.start(line).await?;
         }
         let mut wait = POLL;
@@ -214,8 +221,22 @@ impl Conductor {
         }
     }
 
-    /// Places the job on its host and starts it.
-    async fn start(&mut self, line: &Line) -> Result<(), Fault> {
+    /// Asks until the host answers, however long it cannot be reached.
+    async fn ask(&mut self, line: &Line, request: &Request) -> Result<Answer, Fault> {
+        let mut wait = POLL;
+        loop {
+            match line.ask(request, b"").await {
+                Ok((answer, _)) => return Ok(answer),
+                Err(error) if error.is_connection() => {
+                    self.wait_for_connection(&error, &mut wait).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Writes the job's folder on its host.
+    async fn place_tasks(&mut self, line: &Line) -> Result<(), Fault> {
         self.say(format!("starting on {}", self.place()));
         let id = self.job.id().to_owned();
         let (Answer::Hello { jobs_dir }, _) = line.ask(&Request::Hello, b"").await? else {
@@ -231,22 +252,25 @@ impl Conductor {
         self.send_dataset(line, &id).await?;
         self.memo.dir = host_dir;
         self.memo.running = true;
-        // Before the start: whoever finds it so asks for what runs.
-        self.memo.save(self.job.dir())?;
+        self.memo.started = false;
+        Ok(self.memo.save(self.job.dir())?)
+    }
+
+    /// Starts what does not run; asking twice does no harm.
+    async fn start(&mut self, line: &Line) -> Result<(), Fault> {
         let start = Request::Start {
-            id,
+            id: self.job.id().to_owned(),
             env: self.secrets(),
         };
-        match line.ask(&start, b"").await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                if !error.is_connection() {
-                    self.memo.running = false;
-                    self.memo.save(self.job.dir())?;
-                }
-                Err(error.into())
+        match self.ask(line, &start).await {
+            Ok(_) => self.memo.started = true,
+            Err(fault) => {
+                self.memo.running = false;
+                self.memo.save(self.job.dir())?;
+                return Err(fault);
             }
         }
+        Ok(self.memo.save(self.job.dir())?)
     }
 
     async fn send_dataset(&self, line: &Line, id: &str) -> Result<(), Fault> {
@@ -381,6 +405,7 @@ impl Conductor {
         self.memo.running = false;
         self.memo.save(self.job.dir())?;
         self.write_summary()?;
+        self.copy_help(&tasks)?;
         if self.job.is_cancelled() {
             return Ok(None);
         }
@@ -397,12 +422,29 @@ impl Conductor {
         Ok(Some(result))
     }
 
+    /// Copies what there is to copy.
+    async fn fetch(&mut self, line: &Line) -> Result<(), Fault> {
+        let mut wait = POLL;
+        loop {
+            match self.step(line).await {
+                Ok(looked) => {
+                    if self.keep(looked)?.is_some() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.is_connection() => {
+                    self.wait_for_connection(&error, &mut wait).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Copies anew whatever differs from the host's hashes.
     async fn verify(&mut self, line: &Line) -> Result<(), Fault> {
         let id = self.job.id().to_owned();
         for _ in 0..3 {
-            let (Answer::Sums(sums), _) = line.ask(&Request::Sums { id: id.clone() }, b"").await?
-            else {
+            let Answer::Sums(sums) = self.ask(line, &Request::Sums { id: id.clone() }).await? else {
                 return Err(unexpected("sums"));
             };
             let differing = self.mirror.differing(&sums);
@@ -412,12 +454,7 @@ impl Conductor {
             for path in &differing {
                 self.memo.have.remove(path);
             }
-            loop {
-                let looked = self.step(line).await?;
-                if self.keep(looked)?.is_some() {
-                    break;
-                }
-            }
+            self.fetch(line).await?;
         }
         Err(Fault::new(
             FaultCode::TaskLost,
@@ -479,6 +516,18 @@ impl Conductor {
             }
         }
         whole
+    }
+
+    /// Helps and versions of the servers belong beside the rows.
+    fn copy_help(&self, tasks: &[TaskLook]) -> Result<(), Fault> {
+        for task in tasks {
+            let from = self.mirror.dir.join(&task.name).join("out/help");
+            for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
+                let to = self.payload.help_dir().join(entry.file_name());
+                disk::write_atomic(&to, &disk::read(&entry.path())?)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_summary(&self) -> Result<(), Fault> {

@@ -14,6 +14,8 @@ pub struct Memo {
     pub dir: PathBuf,
     /// The tasks were started; none of their ends has been reported yet.
     pub running: bool,
+    /// The host said that it started them.
+    pub started: bool,
     /// What was copied of each file.
     pub have: BTreeMap<String, Seen>,
 }

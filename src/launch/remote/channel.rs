@@ -114,7 +114,14 @@ impl Channel {
             })?
             .map_err(spawn_error)?;
         match self {
-            Self::Ssh(ssh) if answer.code == Some(SSH_FAILED) => Err(ssh.failure(&answer)),
+            // ssh says why it failed; a silent one reports a signal there.
+            Self::Ssh(ssh) if answer.code == Some(SSH_FAILED) => match answer.err.trim() {
+                "" => Ok(Answer {
+                    code: None,
+                    ..answer
+                }),
+                _ => Err(ssh.failure(&answer)),
+            },
             _ => Ok(answer),
         }
     }
@@ -174,6 +181,7 @@ impl Ssh {
             "ForwardAgent=no",
             "ForwardX11=no",
             "RequestTTY=no",
+            "LogLevel=INFO",
         ]
         .iter()
         .flat_map(|option| ["-o".to_owned(), (*option).to_owned()])

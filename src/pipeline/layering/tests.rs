@@ -82,7 +82,10 @@ fn inserted_kernels_hardly_ever_change_the_count() {
 
 #[test]
 fn scan_noise() {
-    let seeds: u64 = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let seeds: u64 = std::env::var("SEEDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
     let mut cases = 0;
     for family in families() {
         for seed in 0..seeds {
@@ -90,7 +93,10 @@ fn scan_noise() {
             let found = count(&noisy, false);
             cases += 1;
             if found != family.layers {
-                eprintln!("LOST {} seed {seed}: {found} of {}", family.name, family.layers);
+                eprintln!(
+                    "LOST {} seed {seed}: {found} of {}",
+                    family.name, family.layers
+                );
             }
         }
     }
