@@ -37,7 +37,10 @@ fn mounts(plan: &Plan, framework: &Framework, executor: &Executor, job: &Path) -
         .collect();
     let models = [Some(plan.model.path()), plan.model.tokenizer.as_deref()];
     let models = models.into_iter().flatten().map(PathBuf::from);
-    let checkout = framework.source.as_ref().map(|source| source.checkout.clone());
+    let checkout = framework
+        .source
+        .as_ref()
+        .map(|source| source.checkout.clone());
     let written = checkout.into_iter().chain([job.to_path_buf()]);
     let needed = models
         .map(|path| (path, true))

@@ -272,9 +272,11 @@ impl Inspector<'_> {
             probe,
             probe.module_path.as_deref().map(stamp),
             env!("CARGO_PKG_VERSION"),
-            self.container.as_ref().map(|container| match &container.kind {
-                ContainerKind::Image(name) | ContainerKind::Running(name) => name,
-            }),
+            self.container
+                .as_ref()
+                .map(|container| match &container.kind {
+                    ContainerKind::Image(name) | ContainerKind::Running(name) => name,
+                }),
         ]);
         state_dir()
             .join("help")

@@ -47,11 +47,22 @@ impl RowPlace {
                 .zip(slurm_says("SLURM_ARRAY_TASK_ID"))
                 .map(|(job, index)| format!("{job}_{index}"))
                 .or_else(|| slurm_says("SLURM_JOB_ID")),
-            gpus: slurm_says("SLURM_JOB_GPUS")
-                .or_else(|| slurm_says("SLURM_STEP_GPUS"))
+            gpus: slurm_says("SLURM_STEP_GPUS")
+                .or_else(|| slurm_says("SLURM_JOB_GPUS"))
                 .or_else(|| slurm_says("CUDA_VISIBLE_DEVICES")),
         })
     }
+}
+
+/// The GPUs that Slurm gave to a task, as the driver counts them in it; empty
+/// for every other job.
+pub fn given_gpus(share: Option<&Share>) -> Vec<u32> {
+    if share.is_none_or(|share| share.kind != ExecutorKind::Slurm) {
+        return Vec::new();
+    }
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let indices: Option<Vec<u32>> = visible.split(',').map(|id| id.parse().ok()).collect();
+    indices.unwrap_or_default()
 }
 
 fn host_name() -> String {

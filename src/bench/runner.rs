@@ -15,10 +15,11 @@ use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
 use super::preparation;
 use super::prompts::Prompts;
-use super::remote::Part;
 use super::ranking::{Standing, standings};
+use super::remote::Part;
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
+use super::row_place::given_gpus;
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
 use super::session::{self, Phase, Session};
@@ -73,11 +74,21 @@ impl From<BenchError> for Halt {
 }
 
 impl Runner {
-    fn new(payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
+    fn new(mut payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
+        let writer = RowWriter::new(&payload, job.id());
+        // The rows' keys keep the plan as it was written: another GPU of the
+        // same node is no other measurement.
+        let given = given_gpus(payload.share.as_ref());
+        if !given.is_empty() {
+            payload.plan.hardware.gpu_ids = given;
+        }
         let plan = &payload.plan;
         let mut lineup = Lineup::of(plan);
         rows_file::mend(&payload.rows_path())?;
-        let mut rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        let mut rows = Vec::new();
+        if plan.search.resume {
+            rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        }
         let part = payload.share.as_ref().map_or(Part::All, |share| share.part);
         for path in payload.share.iter().flat_map(|share| &share.earlier_rows) {
             rows.extend(rows_file::of_job(path, job.id())?);
@@ -85,11 +96,11 @@ impl Runner {
         let max_wall = plan.search.max_wall_s;
         Ok(Self {
             prompts: Prompts::of(plan)?,
-            writer: RowWriter::new(&payload, job.id()),
+            writer,
             part,
             warnings: std::mem::take(&mut lineup.warnings),
             lineup,
-            rows: if plan.search.resume { rows } else { Vec::new() },
+            rows,
             deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             started: Instant::now(),
             launches: 0,

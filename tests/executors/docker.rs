@@ -115,28 +115,45 @@ fn one(laptop: &Laptop, executor: &Value) -> Value {
 fn an_image_gets_a_container_a_launch_that_is_labelled_and_removed() {
     let laptop = Laptop::new();
     let docker = Docker::stand_in(&laptop);
-    let executor = json!({"kind": "docker", "image": "lab/sglang:1", "mounts": ["/srv/models:/models:ro"]});
+    let executor =
+        json!({"kind": "docker", "image": "lab/sglang:1", "mounts": ["/srv/models:/models:ro"]});
     let mut plan = one(&laptop, &executor);
     plan["frameworks"]["sglang"]["env"] = json!({"SOME": "value"});
     let record = laptop.run(&plan);
     assert_eq!(record["state"], "done", "{record:#}");
     let id = record["job_id"].as_str().unwrap();
     let calls = docker.calls();
-    let run = calls.iter().find(|call| call.starts_with("run ")).unwrap();
+    let served = |call: &&String| call.starts_with("run ") && call.contains("--dialect");
+    let run = calls.iter().find(served).unwrap();
     let lead = "run --rm --init --name=sota-loop-";
     assert!(run.starts_with(lead), "{run}");
     for part in [
         &format!(" --label=sota-loop.job={id} --network=host --ipc=host --ulimit=memlock=-1 "),
         " --mount=type=bind\\,source=/srv/models\\,target=/models\\,readonly ",
         " --env=SOME ",
-        &format!(" --entrypoint={} lab/sglang:1 sim --dialect sglang ", crate::support::BINARY),
+        &format!(
+            " --entrypoint={} lab/sglang:1 sim --dialect sglang ",
+            crate::support::BINARY
+        ),
     ] {
         assert!(run.contains(part), "{part}\n{run}");
     }
     let row = &rows(&laptop.home)[0];
-    assert_eq!(row["executor"], json!({"kind": "docker", "image": "lab/sglang:1", "node": row["executor"]["node"]}));
-    assert!(row["server_command"].as_str().unwrap().starts_with("docker run --rm"));
-    assert!(calls.iter().any(|call| call.starts_with("rm --force --volumes sota-loop-")));
+    assert_eq!(
+        row["executor"],
+        json!({"kind": "docker", "image": "lab/sglang:1", "node": row["executor"]["node"]})
+    );
+    assert!(
+        row["server_command"]
+            .as_str()
+            .unwrap()
+            .starts_with("docker run --rm")
+    );
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("rm --force --volumes sota-loop-"))
+    );
     assert_eq!(docker.containers(), 0);
     laptop.home.wait_until_no_engine();
 }
@@ -145,10 +162,15 @@ fn an_image_gets_a_container_a_launch_that_is_labelled_and_removed() {
 fn a_container_is_gone_whatever_dies() {
     let laptop = Laptop::new();
     let docker = Docker::stand_in(&laptop);
-    let plan = slow(one(&laptop, &json!({"kind": "docker", "image": "lab/sglang:1"})), 4);
+    let plan = slow(
+        one(&laptop, &json!({"kind": "docker", "image": "lab/sglang:1"})),
+        4,
+    );
     let id = laptop.start(&plan);
     wait_for("a container", || docker.containers() == 1);
-    wait_for("an engine", || laptop.status(&id)["progress"]["done"].as_f64() >= Some(1.0));
+    wait_for("an engine", || {
+        laptop.status(&id)["progress"]["done"].as_f64() >= Some(1.0)
+    });
     laptop.close(&id);
     wait_for("the container to be gone", || docker.containers() == 0);
     laptop.home.wait_until_no_engine();
@@ -156,7 +178,10 @@ fn a_container_is_gone_whatever_dies() {
     let left = docker.dir.join("left-behind");
     std::fs::create_dir(&left).unwrap();
     std::fs::write(left.join("label"), format!("sota-loop.job={id}\n")).unwrap();
-    let mut sleeper = std::process::Command::new("setsid").args(["sleep", "300"]).spawn().unwrap();
+    let mut sleeper = std::process::Command::new("setsid")
+        .args(["sleep", "300"])
+        .spawn()
+        .unwrap();
     std::fs::write(left.join("pid"), sleeper.id().to_string()).unwrap();
     assert_eq!(laptop.run(&plan)["state"], "done");
     sleeper.wait().unwrap();
@@ -168,29 +193,57 @@ fn in_a_running_container_paths_are_translated_and_its_processes_killed() {
     let laptop = Laptop::new();
     let docker = Docker::stand_in(&laptop);
     let data = laptop.home.workspace().display().to_string();
-    docker.describe(true, "host", json!([{"Source": data, "Destination": "/inside", "RW": true}]));
+    docker.describe(
+        true,
+        "host",
+        json!([{"Source": data, "Destination": "/inside", "RW": true}]),
+    );
     let model = format!("{data}/models/tiny");
-    let mut plan = slow(one(&laptop, &json!({"kind": "docker", "container": "dev"})), 6);
+    let mut plan = slow(
+        one(&laptop, &json!({"kind": "docker", "container": "dev"})),
+        6,
+    );
     plan["model"] = json!({"name": "sim-8b", "path": model});
-    plan["frameworks"]["sglang"]["command"].as_array_mut().unwrap().extend([
-        // The served name stays, the path is the container's.
-        json!("--served-model-name"),
-        json!("sim-8b"),
-    ]);
+    plan["frameworks"]["sglang"]["command"]
+        .as_array_mut()
+        .unwrap()
+        .extend([
+            // The served name stays, the path is the container's.
+            json!("--served-model-name"),
+            json!("sim-8b"),
+        ]);
     let id = laptop.start(&plan);
-    wait_for("a row", || laptop.status(&id)["progress"]["done"].as_f64() >= Some(1.0));
+    wait_for("a row", || {
+        laptop.status(&id)["progress"]["done"].as_f64() >= Some(1.0)
+    });
     let engines = laptop.home.engines();
     assert!(laptop.bench(&["--job", &id, "--cancel"]).status.success());
     assert_eq!(laptop.status(&id)["state"], "cancelled");
-    wait_for("its processes to be gone", || engines.iter().all(|pid| !is_alive(*pid)));
+    wait_for("its processes to be gone", || {
+        engines.iter().all(|pid| !is_alive(*pid))
+    });
     let calls = docker.calls();
-    let exec = calls.iter().find(|call| call.contains("exec ") && call.contains("--dialect")).unwrap();
+    let exec = calls
+        .iter()
+        .find(|call| call.contains("exec ") && call.contains("--dialect"))
+        .unwrap();
     assert!(exec.contains(" dev sh -c "), "{exec}");
     assert!(exec.contains(" --model /inside/models/tiny "), "{exec}");
-    assert!(calls.iter().any(|call| call.starts_with("exec dev sh -c ") && call.contains("kill\\ -s\\ TERM")));
-    assert!(calls.iter().any(|call| call.starts_with("exec dev sh -c ") && call.contains("kill\\ -s\\ KILL")));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("exec dev sh -c ") && call.contains("kill\\ -s\\ TERM"))
+    );
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("exec dev sh -c ") && call.contains("kill\\ -s\\ KILL"))
+    );
     let left = std::fs::read_dir("/tmp").unwrap().flatten().any(|entry| {
-        entry.file_name().to_string_lossy().starts_with(&format!("sota-loop-{id}"))
+        entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("sota-loop-{id}"))
     });
     assert!(!left, "the file of the process group stays in /tmp");
 }
@@ -202,13 +255,19 @@ fn containers_that_cannot_be_used_say_why() {
     let reason = |executor: Value| {
         laptop.run(&one(&laptop, &executor));
         let rows = rows(&laptop.home);
-        rows.last().unwrap()["failure_reason"].as_str().unwrap().to_owned()
+        rows.last().unwrap()["failure_reason"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let absent = reason(json!({"kind": "docker", "image": "absent"}));
     assert!(absent.contains("No such image: absent"), "{absent}");
     docker.describe(false, "host", json!([]));
     let stopped = reason(json!({"kind": "docker", "container": "dev"}));
-    assert!(stopped.contains("the container `dev` is not running"), "{stopped}");
+    assert!(
+        stopped.contains("the container `dev` is not running"),
+        "{stopped}"
+    );
     docker.describe(true, "bridge", json!([]));
     let bridged = reason(json!({"kind": "docker", "container": "dev2"}));
     assert!(bridged.contains("has the network `bridge`"), "{bridged}");

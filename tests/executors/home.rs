@@ -47,12 +47,17 @@ impl Laptop {
         path
     }
 
+    /// A variable of later calls.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut further = self.further.iter();
+        further.find_map(|(known, value)| (known == name).then_some(value.as_str()))
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap();
         let mut command = self.home.command(arguments);
         command
             .env("PATH", format!("{}:{path}", self.bin.display()))
-            .env("XDG_RUNTIME_DIR", &self.bin)
             .envs(self.further.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -173,7 +178,10 @@ pub fn report(line: &str) {
     use std::io::Write;
     eprintln!("{line}");
     if let Some(path) = std::env::var_os("SOTA_TEST_REPORT") {
-        let file = std::fs::File::options().create(true).append(true).open(path);
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path);
         writeln!(file.unwrap(), "{line}").unwrap();
     }
 }

@@ -73,21 +73,34 @@ fn candidates_run_side_by_side_and_the_winner_after_them(cluster: &Cluster) {
         assert_eq!(executor["kind"], "slurm");
         assert_eq!(executor["host"], "here");
         assert_eq!(executor["node"], "localhost");
-        assert!(executor["slurm_job"].as_str().unwrap().starts_with(|c: char| c.is_ascii_digit()));
+        assert!(
+            executor["slurm_job"]
+                .as_str()
+                .unwrap()
+                .starts_with(|c: char| c.is_ascii_digit())
+        );
     }
     // Two halves of the node at once: each has a GPU of its own.
     let gpu = |row: &Value| row["executor"]["gpus"].as_str().unwrap().to_owned();
     assert_ne!(gpu(searched[0]), gpu(searched[1]));
     assert_eq!(laptop.guest_jobs(), 0);
     assert_eq!(cluster.queue(), "");
-    report(&format!("slurm: {} rows through a real cluster", rows.len()));
+    report(&format!(
+        "slurm: {} rows through a real cluster",
+        rows.len()
+    ));
 }
 
 fn a_queued_job_is_cancelled(cluster: &Cluster) {
     let laptop = laptop(cluster);
     let blocker = cluster.ask(
         "sbatch",
-        &["--parsable", "--exclusive", "--output=/dev/null", "--wrap=sleep 300"],
+        &[
+            "--parsable",
+            "--exclusive",
+            "--output=/dev/null",
+            "--wrap=sleep 300",
+        ],
     );
     let id = laptop.start(&one(&laptop, &json!({"kind": "slurm"})));
     laptop.wait_for_message(&id, "PENDING (Resources)");
@@ -111,19 +124,29 @@ fn a_job_that_slurm_ends_says_so(cluster: &Cluster) {
     assert_eq!(record["failure"]["error"], "task_lost");
     let message = record["failure"]["message"].as_str().unwrap();
     assert!(message.contains("measure ended cancelled"), "{message}");
-    wait_for("the engines to be gone", || laptop.home.engines().is_empty());
+    wait_for("the engines to be gone", || {
+        laptop.home.engines().is_empty()
+    });
 }
 
 fn what_slurm_refuses_is_told(cluster: &Cluster) {
     let laptop = laptop(cluster);
-    let record = laptop.run(&one(&laptop, &json!({"kind": "slurm", "partition": "h100"})));
+    let record = laptop.run(&one(
+        &laptop,
+        &json!({"kind": "slurm", "partition": "h100"}),
+    ));
     assert_eq!(record["state"], "failed");
     let failure = &record["failure"];
     assert_eq!(failure["error"], "host_unusable");
     let message = failure["message"].as_str().unwrap();
     assert!(message.contains("`sbatch` refuses"), "{message}");
     assert!(message.contains("invalid partition"), "{message}");
-    assert!(failure["evidence"][0].as_str().unwrap().contains("--partition=h100"));
+    assert!(
+        failure["evidence"][0]
+            .as_str()
+            .unwrap()
+            .contains("--partition=h100")
+    );
 }
 
 fn a_closed_laptop_loses_nothing(cluster: &Cluster) {
@@ -142,7 +165,11 @@ fn a_node_that_dies_is_told_and_the_plan_resumes(cluster: &Cluster) {
     let plan = slow(one(&laptop, &json!({"kind": "slurm"})), 4);
     let id = laptop.start(&plan);
     wait_for("a row", || {
-        laptop.home.workspace().join("out/candidates.jsonl").exists()
+        laptop
+            .home
+            .workspace()
+            .join("out/candidates.jsonl")
+            .exists()
     });
     cluster.kill_node();
     let record = laptop.follow(&id);
@@ -155,5 +182,7 @@ fn a_node_that_dies_is_told_and_the_plan_resumes(cluster: &Cluster) {
     let record = laptop.run(&plan);
     assert_eq!(record["state"], "done", "{record:#}");
     assert_eq!(rows(&laptop.home).len(), 4);
-    wait_for("the engines to be gone", || laptop.home.engines().is_empty());
+    wait_for("the engines to be gone", || {
+        laptop.home.engines().is_empty()
+    });
 }

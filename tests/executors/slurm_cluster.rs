@@ -172,8 +172,14 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 fn descendants(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // Each thread has children of its own.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let text: String = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .collect();
     let children: Vec<u32> = text
         .split_whitespace()
         .filter_map(|pid| pid.parse().ok())

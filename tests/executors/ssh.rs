@@ -28,7 +28,9 @@ fn two(laptop: &Laptop, host: &str) -> Value {
 
 #[test]
 fn a_job_runs_there_and_its_folder_comes_back() {
-    let Some((mut laptop, _sshd)) = begin() else { return };
+    let Some((mut laptop, _sshd)) = begin() else {
+        return;
+    };
     laptop.set("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz");
     let mut plan = two(&laptop, "here");
     plan["search"]["repeats"] = json!(2);
@@ -61,13 +63,19 @@ fn a_job_runs_there_and_its_folder_comes_back() {
 
 #[test]
 fn a_laptop_that_is_closed_loses_nothing() {
-    let Some((laptop, sshd)) = begin() else { return };
+    let Some((laptop, sshd)) = begin() else {
+        return;
+    };
     let id = laptop.start(&slow(two(&laptop, "here"), 3));
     wait_for("an engine", || !laptop.home.engines().is_empty());
     laptop.close(&id);
     sshd.cut();
     // The host works on alone.
-    let status = laptop.host.join("state/guest-jobs").join(&id).join("all/status.json");
+    let status = laptop
+        .host
+        .join("state/guest-jobs")
+        .join(&id)
+        .join("all/status.json");
     wait_for("the host to end", || read(&status).contains("\"done\": 6"));
     sshd.listen();
     let record = laptop.follow(&id);
@@ -78,7 +86,9 @@ fn a_laptop_that_is_closed_loses_nothing() {
 
 #[test]
 fn a_lost_connection_is_taken_up_again() {
-    let Some((laptop, sshd)) = begin() else { return };
+    let Some((laptop, sshd)) = begin() else {
+        return;
+    };
     let id = laptop.start(&slow(two(&laptop, "here"), 3));
     wait_for("an engine", || !laptop.home.engines().is_empty());
     sshd.cut();
@@ -91,11 +101,17 @@ fn a_lost_connection_is_taken_up_again() {
 
 #[test]
 fn a_cancelled_job_leaves_no_process_there() {
-    let Some((laptop, _sshd)) = begin() else { return };
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
     let plan = slow(two(&laptop, "here"), 8);
     let id = laptop.start(&plan);
     wait_for("a row", || {
-        laptop.home.workspace().join("out/candidates.jsonl").exists()
+        laptop
+            .home
+            .workspace()
+            .join("out/candidates.jsonl")
+            .exists()
     });
     let output = laptop.bench(&["--job", &id, "--cancel"]);
     assert!(output.status.success());
@@ -111,27 +127,42 @@ fn a_cancelled_job_leaves_no_process_there() {
 
 #[test]
 fn a_supervisor_that_dies_there_takes_its_engines_with_it() {
-    let Some((laptop, _sshd)) = begin() else { return };
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
     let plan = slow(two(&laptop, "here"), 6);
     let id = laptop.start(&plan);
     wait_for("an engine", || !laptop.home.engines().is_empty());
-    let status = laptop.host.join("state/guest-jobs").join(&id).join("all/status.json");
+    let status = laptop
+        .host
+        .join("state/guest-jobs")
+        .join(&id)
+        .join("all/status.json");
     let status: Value = serde_json::from_str(&read(status)).unwrap();
     let pid = status["pid"].as_u64().unwrap() as u32;
     kill(pid, "KILL");
     let record = laptop.follow(&id);
     assert_eq!(record["state"], "failed");
     assert_eq!(record["failure"]["error"], "task_lost");
-    assert!(record["failure"]["message"].as_str().unwrap().contains("its supervisor died"));
+    assert!(
+        record["failure"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("its supervisor died")
+    );
     assert!(!is_alive(pid));
-    wait_for("the engines to be gone", || laptop.home.engines().is_empty());
+    wait_for("the engines to be gone", || {
+        laptop.home.engines().is_empty()
+    });
     assert_eq!(laptop.run(&plan)["state"], "done");
     assert_eq!(rows(&laptop.home).len(), 12);
 }
 
 #[test]
 fn hosts_that_cannot_be_used_say_why() {
-    let Some((laptop, _sshd)) = begin() else { return };
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
     let failure = |host: &str| {
         let record = laptop.run(&two(&laptop, host));
         assert_eq!(record["state"], "failed", "{record:#}");
@@ -145,7 +176,11 @@ fn hosts_that_cannot_be_used_say_why() {
         }
     };
     let nobody = failure("nobody");
-    says(&nobody, "host_unreachable", &["nobody cannot be reached", "Connection refused"]);
+    says(
+        &nobody,
+        "host_unreachable",
+        &["nobody cannot be reached", "Connection refused"],
+    );
     assert_eq!(nobody["retryable"], true);
     says(
         &failure("stranger"),
@@ -155,20 +190,32 @@ fn hosts_that_cannot_be_used_say_why() {
     says(
         &failure("barred"),
         "host_unusable",
-        &["/proc/version/sota-loop/bin", "on barred", "Not a directory"],
+        &[
+            "/proc/version/sota-loop/bin",
+            "on barred",
+            "Not a directory",
+        ],
     );
     let full = laptop.host.join("full");
     std::fs::create_dir(&full).unwrap();
     let small = Mount::tmpfs(&full, "1m");
-    says(&failure("full"), "host_unusable", &["on full", "No space left on device"]);
-    let left = std::fs::read_dir(full.join("sota-loop/bin")).unwrap().count();
+    says(
+        &failure("full"),
+        "host_unusable",
+        &["on full", "No space left on device"],
+    );
+    let left = std::fs::read_dir(full.join("sota-loop/bin"))
+        .unwrap()
+        .count();
     assert_eq!(left, 0);
     drop(small);
 }
 
 #[test]
 fn a_program_for_another_machine_is_not_copied() {
-    let Some((mut laptop, _sshd)) = begin() else { return };
+    let Some((mut laptop, _sshd)) = begin() else {
+        return;
+    };
     let mut foreign = std::fs::read(crate::support::BINARY).unwrap()[..4096].to_vec();
     // e_machine of the ELF header: s390x.
     foreign[18] = 0x16;
@@ -178,7 +225,10 @@ fn a_program_for_another_machine_is_not_copied() {
     laptop.set("SOTA_LOOP_REMOTE_BINARY", &path);
     let record = laptop.run(&two(&laptop, "here"));
     let message = record["failure"]["message"].as_str().unwrap();
-    assert!(message.contains("built for Linux s390x, but here is Linux"), "{message}");
+    assert!(
+        message.contains("built for Linux s390x, but here is Linux"),
+        "{message}"
+    );
     assert!(!laptop.host.join("cache/sota-loop").exists());
     // One that only looks right does not run, which is found before the job.
     let mut broken = std::fs::read(crate::support::BINARY).unwrap()[..4096].to_vec();
@@ -190,8 +240,28 @@ fn a_program_for_another_machine_is_not_copied() {
 }
 
 #[test]
+fn prompts_of_this_computer_are_copied() {
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
+    let prompts = r#"{"prompt": [5, 6, 7], "output_len": 4}"#;
+    let path = laptop
+        .home
+        .write("prompts.jsonl", &format!("{prompts}\n").repeat(3));
+    let mut plan = two(&laptop, "here");
+    plan["dataset"] =
+        json!({"kind": "jsonl", "path": path, "num_prompts": 3, "scenario_names": ["mine"]});
+    let record = laptop.run(&plan);
+    assert_eq!(record["state"], "done", "{record:#}");
+    let copied = rows(&laptop.home)[0]["workload"]["dataset_path"].clone();
+    assert_eq!(read(copied.as_str().unwrap()), read(path));
+}
+
+#[test]
 fn names_are_data_on_the_way_there() {
-    let Some((laptop, _sshd)) = begin() else { return };
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
     let mut plan = two(&laptop, "here");
     let marked = laptop.host.join("pwned");
     plan["model"]["name"] = json!(format!("m'; touch {} #$(id)`id`", marked.display()));

@@ -45,6 +45,9 @@ impl Sshd {
         )
         .unwrap();
         let host = laptop.host.display();
+        let slurm = laptop
+            .get("SLURM_CONF")
+            .map_or_else(String::new, |conf| format!(" SLURM_CONF={conf}"));
         let common = format!(
             "  HostName 127.0.0.1\n  Port {port}\n  User root\n  IdentitiesOnly yes\n  StrictHostKeyChecking accept-new\n  \
              UserKnownHostsFile {d}/known\n"
@@ -52,7 +55,7 @@ impl Sshd {
         std::fs::write(
             dir.join("ssh_config"),
             format!(
-                "Host here\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/cache SOTA_LOOP_STATE_DIR={host}/state SOTA_LOOP_LOCK_DIR={host}/locks\n\
+                "Host here\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/cache SOTA_LOOP_STATE_DIR={host}/state SOTA_LOOP_LOCK_DIR={host}/locks{slurm}\n\
                  Host full\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/full SOTA_LOOP_STATE_DIR={host}/state\n\
                  Host barred\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME=/proc/version SOTA_LOOP_STATE_DIR={host}/state\n\
                  Host stranger\n{common}  IdentityFile {d}/other\n\

@@ -164,7 +164,10 @@ pub(super) fn check(plan: &Plan) -> Result<(), Misfit> {
         };
         keys_fit(name, executor)?;
         values_fit(name, executor)?;
-        let builds = framework.source.as_ref().is_some_and(|source| !source.build.is_empty());
+        let builds = framework
+            .source
+            .as_ref()
+            .is_some_and(|source| !source.build.is_empty());
         if builds && executor.image.is_some() {
             misfit(
                 name,
@@ -244,16 +247,12 @@ fn keys_fit(name: &str, executor: &Executor) -> Result<(), Misfit> {
 }
 
 fn kinds_with(key: &str) -> String {
-    [
-        ExecutorKind::Docker,
-        ExecutorKind::Ssh,
-        ExecutorKind::Slurm,
-    ]
-    .into_iter()
-    .filter(|kind| kind.keys().contains(&key))
-    .map(ExecutorKind::name)
-    .collect::<Vec<_>>()
-    .join(", ")
+    [ExecutorKind::Docker, ExecutorKind::Ssh, ExecutorKind::Slurm]
+        .into_iter()
+        .filter(|kind| kind.keys().contains(&key))
+        .map(ExecutorKind::name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn values_fit(name: &str, executor: &Executor) -> Result<(), Misfit> {
@@ -275,7 +274,9 @@ fn values_fit(name: &str, executor: &Executor) -> Result<(), Misfit> {
                 name,
                 key,
                 format!("`{value}` is no name that can be passed on"),
-                format!("letters, digits, `-`, `_`, `.` and any of `{extra}`, not starting with `-`"),
+                format!(
+                    "letters, digits, `-`, `_`, `.` and any of `{extra}`, not starting with `-`"
+                ),
             )?;
         }
     }

@@ -45,7 +45,9 @@ fn a_key_of_another_kind_is_refused_with_the_kinds_that_have_it() {
     assert!(text.contains("`frameworks.mine0.executor.host`: means nothing to kind docker; kind docker has image, container, mounts; `host` belongs to ssh, slurm"), "{text}");
     let text = refused(json!({"image": "i"}));
     assert!(
-        text.ends_with("means nothing to kind local; leave it out, or choose a kind that has it: docker, ssh"),
+        text.ends_with(
+            "means nothing to kind local; leave it out, or choose a kind that has it: docker, ssh"
+        ),
         "{text}"
     );
     let text = refused(json!({"kind": "slurm", "image": "i"}));
@@ -111,7 +113,10 @@ fn one_plan_is_one_host() {
     assert!(plan(&[json!({"kind": "docker", "image": "one"}), json!({})]).is_ok());
     for other in [ssh("b"), json!({}), json!({"kind": "slurm"})] {
         let fault = plan(&[ssh("a"), other]).unwrap_err();
-        assert!(fault.message.contains("another place than that of `mine0`"), "{fault}");
+        assert!(
+            fault.message.contains("another place than that of `mine0`"),
+            "{fault}"
+        );
     }
 }
 
@@ -124,5 +129,8 @@ fn slurm_chooses_the_gpus() {
         "frameworks": {"mine": {"engine": "openai", "command": ["serve"], "executor": {"kind": "slurm"}}},
     });
     let fault = Fault::from(from_value(&plan).unwrap_err());
-    assert!(fault.message.contains("`hardware.gpu_ids`: names GPUs"), "{fault}");
+    assert!(
+        fault.message.contains("`hardware.gpu_ids`: names GPUs"),
+        "{fault}"
+    );
 }

@@ -14,16 +14,15 @@ use super::rows::Gathered;
 use super::tasks::{DATASET, how, tasks};
 use crate::bench::lineup::Lineup;
 use crate::bench::plan::{DatasetKind, Executor};
-use crate::bench::ranking::standings;
 use crate::bench::request::BenchPayload;
-use crate::bench::{BenchError, BenchResult, KIND, summary};
+use crate::bench::{BenchError, BenchResult, KIND};
 use crate::disk;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobHandle, JobSpec, JobState, Outcome};
 use crate::launch::remote::RemoteError;
 use crate::sha256;
 
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 /// Slurm's controller is asked at most this often.
 const QUEUE_POLL: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -37,8 +36,7 @@ pub fn pick_up(job: &JobFolder) -> Result<bool, BenchError> {
     if spec.kind != KIND {
         return Ok(false);
     }
-    let payload: BenchPayload =
-        serde_json::from_value(spec.payload).map_err(BenchError::Result)?;
+    let payload: BenchPayload = serde_json::from_value(spec.payload).map_err(BenchError::Result)?;
     if payload.plan.remote().is_none() || job.status()?.state != JobState::Lost {
         return Ok(false);
     }
@@ -67,15 +65,16 @@ pub async fn conduct(
     }
 }
 
-struct Conductor {
+/// One job as it is followed.
+pub(super) struct Conductor {
     spec: JobSpec,
-    payload: BenchPayload,
+    pub(super) payload: BenchPayload,
     executor: Executor,
-    job: JobHandle,
-    mirror: Mirror,
-    memo: Memo,
-    gathered: Gathered,
-    started: Instant,
+    pub(super) job: JobHandle,
+    pub(super) mirror: Mirror,
+    pub(super) memo: Memo,
+    pub(super) gathered: Gathered,
+    pub(super) started: Instant,
     queue_asked: Option<Instant>,
     queue_wait: Duration,
     cancel: Option<Cancelling>,
@@ -123,11 +122,11 @@ impl Conductor {
         outcome
     }
 
-    fn place(&self) -> &str {
+    pub(super) fn place(&self) -> &str {
         self.executor.host.as_deref().unwrap_or("Slurm")
     }
 
-    fn say(&self, message: String) {
+    pub(super) fn say(&self, message: String) {
         self.job.update(|status| status.message = message);
     }
 
@@ -154,7 +153,7 @@ impl Conductor {
     }
 
     /// Waits before the next try; an error when cancelled for too long.
-    async fn wait_for_connection(
+    pub(super) async fn wait_for_connection(
         &mut self,
         error: &RemoteError,
         wait: &mut Duration,
@@ -222,7 +221,7 @@ impl Conductor {
     }
 
     /// Asks until the host answers, however long it cannot be reached.
-    async fn ask(&mut self, line: &Line, request: &Request) -> Result<Answer, Fault> {
+    pub(super) async fn ask(&mut self, line: &Line, request: &Request) -> Result<Answer, Fault> {
         let mut wait = POLL;
         loop {
             match line.ask(request, b"").await {
@@ -299,7 +298,7 @@ impl Conductor {
     }
 
     /// Passes a cancellation on, then looks how far the tasks are.
-    async fn step(&mut self, line: &Line) -> Result<(Look, Vec<u8>), RemoteError> {
+    pub(super) async fn step(&mut self, line: &Line) -> Result<(Look, Vec<u8>), RemoteError> {
         if self.job.is_cancelled() {
             self.pass_cancel(line).await?;
         }
@@ -343,7 +342,10 @@ impl Conductor {
     }
 
     /// Writes what came; none while a file is only half here.
-    fn keep(&mut self, (look, bytes): (Look, Vec<u8>)) -> Result<Option<Vec<TaskLook>>, Fault> {
+    pub(super) fn keep(
+        &mut self,
+        (look, bytes): (Look, Vec<u8>),
+    ) -> Result<Option<Vec<TaskLook>>, Fault> {
         if !look.pieces.is_empty() {
             self.mirror
                 .write(look.pieces, &bytes, &mut self.memo.have)?;
@@ -397,155 +399,13 @@ impl Conductor {
             status.message = format!("{place}: {lead}{what}");
         });
     }
-
-    /// Everything is over: checks the copy, and tells how it ended.
-    async fn end(&mut self, line: &Line, tasks: Vec<TaskLook>) -> Result<Option<BenchResult>, Fault> {
-        self.say(format!("{}: checking the copied files", self.place()));
-        self.verify(line).await?;
-        self.memo.running = false;
-        self.memo.save(self.job.dir())?;
-        self.write_summary()?;
-        self.copy_help(&tasks)?;
-        if self.job.is_cancelled() {
-            return Ok(None);
-        }
-        if let Some(fault) = tasks.iter().find_map(|task| self.why(task)) {
-            return Err(fault);
-        }
-        let result = self.result(&tasks);
-        let remove = Request::Remove {
-            id: self.job.id().to_owned(),
-        };
-        if let Err(error) = line.ask(&remove, b"").await {
-            tracing::warn!(%error, "the job's folder stays on its host");
-        }
-        Ok(Some(result))
-    }
-
-    /// Copies what there is to copy.
-    async fn fetch(&mut self, line: &Line) -> Result<(), Fault> {
-        let mut wait = POLL;
-        loop {
-            match self.step(line).await {
-                Ok(looked) => {
-                    if self.keep(looked)?.is_some() {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.is_connection() => {
-                    self.wait_for_connection(&error, &mut wait).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Copies anew whatever differs from the host's hashes.
-    async fn verify(&mut self, line: &Line) -> Result<(), Fault> {
-        let id = self.job.id().to_owned();
-        for _ in 0..3 {
-            let Answer::Sums(sums) = self.ask(line, &Request::Sums { id: id.clone() }).await? else {
-                return Err(unexpected("sums"));
-            };
-            let differing = self.mirror.differing(&sums);
-            if differing.is_empty() {
-                return Ok(());
-            }
-            for path in &differing {
-                self.memo.have.remove(path);
-            }
-            self.fetch(line).await?;
-        }
-        Err(Fault::new(
-            FaultCode::TaskLost,
-            format!("files of the job on {} change although it is over", line.host()),
-            "see who writes to its folder there, then give the plan again",
-        )
-        .with_evidence(self.memo.dir.display().to_string()))
-    }
-
-    /// Why a task is not done.
-    fn why(&self, task: &TaskLook) -> Option<Fault> {
-        let place = self.place();
-        match (&task.life, &task.status) {
-            (Life::Ended, Some(status)) if status.state == JobState::Done => None,
-            (Life::Ended, Some(status)) => {
-                let mut fault = status.fault.clone().unwrap_or_else(|| {
-                    Fault::new(
-                        FaultCode::TaskLost,
-                        format!("{} ended {:?}", task.name, status.state).to_lowercase(),
-                        "give the plan again to resume: finished rows are kept",
-                    )
-                });
-                fault.message = format!("{place}: {}", fault.message);
-                Some(fault)
-            }
-            (Life::Lost(reason), _) => Some(
-                Fault::new(
-                    FaultCode::TaskLost,
-                    format!("{place}: task {} is lost: {reason}", task.name),
-                    "give the plan again to resume: finished rows are kept",
-                )
-                .retryable()
-                .with_evidence(self.mirror.dir.display().to_string()),
-            ),
-            _ => None,
-        }
-    }
-
-    fn result(&self, tasks: &[TaskLook]) -> BenchResult {
-        let results = tasks.iter().filter_map(|task| {
-            let path = self.mirror.dir.join(&task.name).join("result.json");
-            serde_json::from_slice::<BenchResult>(&disk::read(&path).ok()?).ok()
-        });
-        let mut whole = BenchResult {
-            winners: standings(&self.gathered.rows)
-                .into_iter()
-                .filter_map(|cell| cell.into_iter().find(|standing| standing.ok > 0))
-                .collect(),
-            launches: 0,
-            wall_s: self.started.elapsed().as_secs_f64(),
-            warnings: Vec::new(),
-        };
-        for result in results {
-            whole.launches += result.launches;
-            for warning in result.warnings {
-                if !whole.warnings.contains(&warning) {
-                    whole.warnings.push(warning);
-                }
-            }
-        }
-        whole
-    }
-
-    /// Helps and versions of the servers belong beside the rows.
-    fn copy_help(&self, tasks: &[TaskLook]) -> Result<(), Fault> {
-        for task in tasks {
-            let from = self.mirror.dir.join(&task.name).join("out/help");
-            for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
-                let to = self.payload.help_dir().join(entry.file_name());
-                disk::write_atomic(&to, &disk::read(&entry.path())?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_summary(&self) -> Result<(), Fault> {
-        let dir = &self.payload.output_dir;
-        let rows = &self.gathered.rows;
-        let text = summary::summary(rows, self.job.id(), &[]);
-        disk::write_atomic(&dir.join("summary.md"), text.as_bytes())?;
-        let commands = summary::winning_commands(rows);
-        disk::write_atomic(&dir.join("winning-commands.md"), commands.as_bytes())?;
-        Ok(())
-    }
 }
 
 fn is_over(life: &Life) -> bool {
     matches!(life, Life::Ended | Life::Lost(_))
 }
 
-fn unexpected(question: &str) -> Fault {
+pub(super) fn unexpected(question: &str) -> Fault {
     Fault::new(
         FaultCode::HostUnusable,
         format!("the program there does not answer `{question}`"),

@@ -50,10 +50,7 @@ fn walk(dir: &Path, lead: &str, depth: usize, found: &mut BTreeMap<String, Seen>
 
 /// What the files have more than `have`: what was appended, or all of a file
 /// that was replaced. At most 8 MiB; `true` when there is more.
-pub fn news(
-    dir: &Path,
-    have: &BTreeMap<String, Seen>,
-) -> io::Result<(Vec<Piece>, Vec<u8>, bool)> {
+pub fn news(dir: &Path, have: &BTreeMap<String, Seen>) -> io::Result<(Vec<Piece>, Vec<u8>, bool)> {
     let mut pieces = Vec::new();
     let mut bytes = Vec::new();
     for (path, now) in list(dir) {
@@ -135,7 +132,10 @@ mod tests {
         io::Write::write_all(&mut file, b"two").unwrap();
         assert_eq!(take(), (vec![("a/log".to_owned(), 3, 3)], "two".to_owned()));
         crate::disk::write_atomic(&log, b"whole").unwrap();
-        assert_eq!(take(), (vec![("a/log".to_owned(), 0, 5)], "whole".to_owned()));
+        assert_eq!(
+            take(),
+            (vec![("a/log".to_owned(), 0, 5)], "whole".to_owned())
+        );
         assert_eq!(sum(&log).unwrap(), crate::sha256::hex(b"whole"));
     }
 

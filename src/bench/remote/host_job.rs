@@ -221,7 +221,10 @@ impl HostJob {
         } else {
             Some(submission.submit(env)?)
         };
-        self.note(|task| task.index.is_some_and(|i| searches.contains(&i)), &array)?;
+        self.note(
+            |task| task.index.is_some_and(|i| searches.contains(&i)),
+            &array,
+        )?;
         let Some(measure) = idle.iter().find(|name| !name.starts_with(SEARCH)) else {
             return Ok(());
         };
@@ -258,7 +261,9 @@ impl HostJob {
         let looks = self.placed.tasks.iter().map(|task| {
             let folder = self.folder(&task.name);
             let status = folder.recorded_status().ok();
-            let ended = status.as_ref().is_some_and(|status| status.state.is_final());
+            let ended = status
+                .as_ref()
+                .is_some_and(|status| status.state.is_final());
             let life = match (&self.placed.how, ended, &status) {
                 (_, true, _) => Life::Ended,
                 (_, _, None) => Life::Lost("it was never started".to_owned()),
@@ -332,10 +337,12 @@ impl HostJob {
 }
 
 fn remove(dir: &Path) -> Result<(), Fault> {
-    Ok(fs::remove_dir_all(dir).map_err(|source| disk::DiskError::Write {
-        path: dir.to_path_buf(),
-        source,
-    })?)
+    Ok(
+        fs::remove_dir_all(dir).map_err(|source| disk::DiskError::Write {
+            path: dir.to_path_buf(),
+            source,
+        })?,
+    )
 }
 
 fn detached_life(folder: &JobFolder) -> Result<Life, Fault> {

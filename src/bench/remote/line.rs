@@ -22,7 +22,7 @@ impl Line {
     /// Connects, and brings this program there unless it is there.
     pub async fn open(executor: &Executor) -> Result<Self, RemoteError> {
         let channel = match &executor.host {
-            Some(host) => Channel::ssh(host)?,
+            Some(host) => Channel::ssh(host),
             None => Channel::Here,
         };
         let binary = Binary::to_copy()?;
@@ -65,7 +65,8 @@ impl Line {
             return Err(garbled(answered.reason()));
         };
         let rest = answered.out.split_off(start + MARK.len());
-        let end = memchr::memchr(b'\n', &rest).ok_or_else(|| garbled("half an answer".to_owned()))?;
+        let end =
+            memchr::memchr(b'\n', &rest).ok_or_else(|| garbled("half an answer".to_owned()))?;
         let answer = serde_json::from_slice(rest.get(..end).unwrap_or_default())
             .map_err(|error| garbled(error.to_string()))?;
         match answer {

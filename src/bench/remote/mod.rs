@@ -10,6 +10,7 @@
 
 mod agent;
 mod conductor;
+mod ending;
 mod files;
 mod host_job;
 mod line;

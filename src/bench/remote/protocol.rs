@@ -92,9 +92,7 @@ pub struct Seen {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    Hello {
-        jobs_dir: PathBuf,
-    },
+    Hello { jobs_dir: PathBuf },
     Done,
     Look(Look),
     Sums(BTreeMap<String, String>),

@@ -218,9 +218,9 @@ pub fn life(entries: &[QueueEntry], job: &str, index: Option<usize>) -> Life {
 }
 
 fn run(argv: &[String], env: &IndexMap<String, String>) -> Result<String, Fault> {
-    let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(first, rest)| {
-        (first.as_str(), rest)
-    });
+    let (program, arguments) = argv
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let output = Command::new(program)
         .args(arguments)
         .envs(env)

@@ -61,7 +61,10 @@ pub fn tasks(
     for session in search {
         let name = format!("search-{}", session.candidate);
         earlier.push(host_dir.join(&name).join("out/candidates.jsonl"));
-        tasks.push(task(name, share(Part::Search(session.candidate), Vec::new())));
+        tasks.push(task(
+            name,
+            share(Part::Search(session.candidate), Vec::new()),
+        ));
     }
     tasks.push(task("measure".to_owned(), share(Part::Measure, earlier)));
     tasks

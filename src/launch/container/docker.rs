@@ -268,7 +268,14 @@ mod tests {
 
     fn spec() -> CommandSpec {
         CommandSpec {
-            argv: words(&["python3", "-m", "server", "--model-path", "/data/m", "--x=$(id)"]),
+            argv: words(&[
+                "python3",
+                "-m",
+                "server",
+                "--model-path",
+                "/data/m",
+                "--x=$(id)",
+            ]),
             env: [
                 ("CUDA_VISIBLE_DEVICES".to_owned(), "2,3".to_owned()),
                 ("HF_TOKEN".to_owned(), "hf_secret".to_owned()),

@@ -139,7 +139,10 @@ mod tests {
             argument_inside(&mounts, "--model-path=/data/models/qwen"),
             "--model-path=/models/qwen"
         );
-        assert_eq!(argument_inside(&mounts, "/data/models/qwen"), "/models/qwen");
+        assert_eq!(
+            argument_inside(&mounts, "/data/models/qwen"),
+            "/models/qwen"
+        );
         assert_eq!(argument_inside(&mounts, "--port=30000"), "--port=30000");
     }
 }

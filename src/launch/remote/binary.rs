@@ -26,8 +26,7 @@ impl Binary {
                 source,
             })?,
         };
-        let bytes =
-            std::fs::read(&path).map_err(|source| RemoteError::Binary { path, source })?;
+        let bytes = std::fs::read(&path).map_err(|source| RemoteError::Binary { path, source })?;
         Ok(Self {
             sha256: sha256::hex(&bytes),
             machine: machine(&bytes),

@@ -2,7 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub enum Channel {
 #[derive(Debug)]
 pub struct Ssh {
     host: String,
-    /// Socket of the shared connection.
+    /// Private folder for the socket of the shared connection.
     control: PathBuf,
 }
 
@@ -67,20 +67,26 @@ const MOST_OUT: u64 = 64 << 20;
 const MOST_ERR: u64 = 64 << 10;
 /// ssh's own failures, where the program did not run.
 const SSH_FAILED: i32 = 255;
+/// Runs the program below a shell, so that its death by a signal is no failure
+/// of ssh.
+const RUN: &str = r#""$@"; exit $?"#;
 
 impl Channel {
     /// A channel to `host`; nothing is connected yet.
-    pub fn ssh(host: &str) -> Result<Self, RemoteError> {
+    pub fn ssh(host: &str) -> Self {
         static CHANNELS: AtomicU32 = AtomicU32::new(1);
-        let control = control_dir()?.join(format!(
-            "{}-{}",
+        // Not in the runtime folder of a login, which goes with the login while
+        // a job goes on. The path of a socket must be short.
+        let control = std::env::temp_dir().join(format!(
+            "sota-loop-ssh-{}-{}-{}",
+            nix::unistd::geteuid(),
             std::process::id(),
             CHANNELS.fetch_add(1, Ordering::Relaxed)
         ));
-        Ok(Self::Ssh(Ssh {
+        Self::Ssh(Ssh {
             host: host.to_owned(),
             control,
-        }))
+        })
     }
 
     /// The host as the user named it.
@@ -98,8 +104,16 @@ impl Channel {
         body: Body<'_>,
         limit: Duration,
     ) -> Result<Answer, RemoteError> {
+        if let Self::Ssh(ssh) = self {
+            // Temporary folders are cleaned up under jobs that take days.
+            make_private(&ssh.control)?;
+        }
         let mut command = self.command(argv);
-        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        let program = command
+            .as_std()
+            .get_program()
+            .to_string_lossy()
+            .into_owned();
         let spawn_error = |source| RemoteError::Spawn {
             program: program.clone(),
             source,
@@ -114,14 +128,7 @@ impl Channel {
             })?
             .map_err(spawn_error)?;
         match self {
-            // ssh says why it failed; a silent one reports a signal there.
-            Self::Ssh(ssh) if answer.code == Some(SSH_FAILED) => match answer.err.trim() {
-                "" => Ok(Answer {
-                    code: None,
-                    ..answer
-                }),
-                _ => Err(ssh.failure(&answer)),
-            },
+            Self::Ssh(ssh) if answer.code == Some(SSH_FAILED) => Err(ssh.failure(&answer)),
             _ => Ok(answer),
         }
     }
@@ -139,7 +146,7 @@ impl Channel {
                     .args(ssh.options())
                     .arg("--")
                     .arg(&ssh.host)
-                    .arg(shell_words(argv));
+                    .arg(shell_words(&[&["sh", "-c", RUN, "sh"][..], argv].concat()));
                 command
             }
         };
@@ -165,6 +172,7 @@ impl Channel {
             .status();
         // Without it the connection ends by itself after a minute.
         let _ = tokio::time::timeout(Duration::from_secs(5), ended).await;
+        let _ = std::fs::remove_dir_all(&ssh.control);
     }
 }
 
@@ -177,9 +185,12 @@ impl Ssh {
             "ServerAliveCountMax=3",
             "ControlMaster=auto",
             "ControlPersist=60",
-            &format!("ControlPath={}", self.control.display()),
+            &format!("ControlPath={}/socket", self.control.display()),
+            "ClearAllForwardings=yes",
             "ForwardAgent=no",
             "ForwardX11=no",
+            "PermitLocalCommand=no",
+            "RemoteCommand=none",
             "RequestTTY=no",
             "LogLevel=INFO",
         ]
@@ -189,7 +200,11 @@ impl Ssh {
     }
 
     fn failure(&self, answer: &Answer) -> RemoteError {
-        let (host, reason) = (self.host.clone(), answer.reason());
+        let host = self.host.clone();
+        let reason = match answer.err.trim() {
+            "" => "the connection was lost".to_owned(),
+            _ => answer.reason(),
+        };
         if answer.err.contains("Permission denied (") {
             RemoteError::KeyRefused { host, reason }
         } else if answer.err.contains("Host key verification failed") {
@@ -200,21 +215,18 @@ impl Ssh {
     }
 }
 
-/// A folder that only this user can look into.
-fn control_dir() -> Result<PathBuf, RemoteError> {
-    let uid = nix::unistd::geteuid();
-    let dir = std::env::var_os("XDG_RUNTIME_DIR")
-        .map_or_else(std::env::temp_dir, PathBuf::from)
-        .join(format!("sota-loop-ssh-{uid}"));
+/// Makes a folder that only this user can look into, or finds that it is one.
+fn make_private(dir: &Path) -> Result<(), RemoteError> {
     // It may be there already; what it is decides.
-    let _ = DirBuilder::new().mode(0o700).create(&dir);
-    let private = std::fs::symlink_metadata(&dir).is_ok_and(|data| {
-        data.is_dir() && data.uid() == uid.as_raw() && data.permissions().mode() & 0o077 == 0
+    let _ = DirBuilder::new().mode(0o700).create(dir);
+    let own = nix::unistd::geteuid().as_raw();
+    let private = std::fs::symlink_metadata(dir).is_ok_and(|data| {
+        data.is_dir() && data.uid() == own && data.permissions().mode() & 0o077 == 0
     });
     if private {
-        Ok(dir)
+        Ok(())
     } else {
-        Err(RemoteError::ControlDir(dir))
+        Err(RemoteError::ControlDir(dir.to_path_buf()))
     }
 }
 
@@ -288,7 +300,11 @@ mod tests {
         let arguments: Vec<_> = command.as_std().get_args().collect();
         assert_eq!(
             arguments[arguments.len() - 3..],
-            ["--", "me@h", "prog 'a b' '$(id)'"]
+            [
+                "--",
+                "me@h",
+                r#"sh -c '"$@"; exit $?' sh prog 'a b' '$(id)'"#
+            ]
         );
     }
 }

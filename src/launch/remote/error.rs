@@ -113,7 +113,7 @@ impl From<RemoteError> for Fault {
             RemoteError::ControlDir(_) => Fault::new(
                 FaultCode::NotWritable,
                 message,
-                "remove it, or set XDG_RUNTIME_DIR to a private folder",
+                "remove it, or set TMPDIR to a private folder",
             ),
             RemoteError::Spawn { .. } | RemoteError::Binary { .. } => {
                 Fault::new(FaultCode::LaunchFailed, message, "ssh must be installed here, and this program readable")
