@@ -39,7 +39,10 @@ pub async fn prepare(
     job: &JobHandle,
 ) -> Result<Prepared, BenchError> {
     let mut asked = JoinSet::new();
-    for name in plan.enabled().map(|(name, _)| name.clone()) {
+    let launched = plan
+        .enabled()
+        .filter(|(_, framework)| framework.url.is_none());
+    for name in launched.map(|(name, _)| name.clone()) {
         let (plan, help, job) = (plan.clone(), help.to_path_buf(), job.clone());
         asked.spawn(async move {
             let framework = plan.frameworks.get(&name);

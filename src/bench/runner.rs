@@ -320,7 +320,9 @@ impl Runner {
             return;
         };
         let log = server.log.display().to_string();
-        let ended = server.stop().await;
+        let Some(ended) = server.stop().await else {
+            return;
+        };
         let name = &self.lineup.candidates[candidate];
         if ended.killed {
             self.warnings.push(format!(

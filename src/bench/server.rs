@@ -44,7 +44,8 @@ pub struct Server {
     pub ready_s: f64,
     /// What the server says of itself once it is up.
     pub settings: Settings,
-    running: Running,
+    /// None: it was running before, and goes on.
+    running: Option<Running>,
 }
 
 const POLL: Duration = Duration::from_millis(200);
@@ -72,13 +73,17 @@ pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError>
     engine::find_entry(engine_of(name, framework)?, &request)
 }
 
-/// The command line of a candidate at a port.
+/// The command line of a candidate at a port; empty where the plan gives the
+/// URL of a running server.
 pub fn argv(
     plan: &Plan,
     framework: &Framework,
     candidate: &Candidate,
     port: u16,
 ) -> Result<Vec<String>, EngineError> {
+    if framework.url.is_some() {
+        return Ok(Vec::new());
+    }
     let entry = entry_of(&candidate.framework, framework)?;
     let request = LaunchRequest {
         framework: &candidate.framework,
@@ -122,39 +127,10 @@ pub fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, Strin
 impl Server {
     /// Launches the candidate and waits until it answers a request.
     pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
-        let port = port_of(spec.candidate)?;
-        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
-        let mut env = spec.further_env.clone();
-        env.extend(environment(spec.plan, spec.framework));
-        let command = CommandSpec {
-            argv: argv.clone(),
-            env,
-            cwd: spec.cwd.clone(),
-            log: spec.log.clone(),
-            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
-        };
         let started = Instant::now();
-        let refuse = |error: launch::LaunchError| RunFailure::failed(error.to_string());
-        let container = container_of(spec.plan, spec.framework, job)
-            .await
-            .map_err(refuse)?;
-        let running = Running::start_in(container.as_ref(), command)
-            .await
-            .map_err(refuse)?;
-        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let mut server = Self {
-            engine: spec.engine,
-            base,
-            command: match container {
-                Some(_) => running.command().to_vec(),
-                None => argv.clone(),
-            },
-            argv,
-            log: spec.log.clone(),
-            ready_s: 0.0,
-            settings: Settings::default(),
-            running,
+        let mut server = match &spec.framework.url {
+            Some(url) => Self::attach(spec, url).await?,
+            None => Self::start(spec, job).await?,
         };
         match server.become_ready(spec, job, started).await {
             Ok(()) => {
@@ -169,6 +145,59 @@ impl Server {
         }
     }
 
+    async fn start(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
+        let port = port_of(spec.candidate)?;
+        let argv = argv(spec.plan, spec.framework, spec.candidate, port)
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        let mut env = spec.further_env.clone();
+        env.extend(environment(spec.plan, spec.framework));
+        let command = CommandSpec {
+            argv: argv.clone(),
+            env,
+            cwd: spec.cwd.clone(),
+            log: spec.log.clone(),
+            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
+        };
+        let refuse = |error: launch::LaunchError| RunFailure::failed(error.to_string());
+        let container = container_of(spec.plan, spec.framework, job)
+            .await
+            .map_err(refuse)?;
+        let running = Running::start_in(container.as_ref(), command)
+            .await
+            .map_err(refuse)?;
+        let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Ok(Self {
+            command: match container {
+                Some(_) => running.command().to_vec(),
+                None => argv.clone(),
+            },
+            argv,
+            running: Some(running),
+            ..Self::at(spec, base)
+        })
+    }
+
+    /// Reaches a server that somebody else started.
+    async fn attach(spec: &ServerSpec<'_>, url: &str) -> Result<Self, RunFailure> {
+        let base = Base::resolve(url)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?;
+        Ok(Self::at(spec, base))
+    }
+
+    fn at(spec: &ServerSpec<'_>, base: Base) -> Self {
+        Self {
+            engine: spec.engine,
+            base,
+            argv: Vec::new(),
+            command: Vec::new(),
+            log: spec.log.clone(),
+            ready_s: 0.0,
+            settings: Settings::default(),
+            running: None,
+        }
+    }
+
     async fn become_ready(
         &self,
         spec: &ServerSpec<'_>,
@@ -178,7 +207,7 @@ impl Server {
         let limit = spec.plan.timeouts.ready_s;
         let mut cancelled = job.cancellation();
         tokio::select! {
-            ended = self.running.wait() => {
+            ended = self.ended() => {
                 Err(RunFailure::died(&ended, "before it was ready", &self.log))
             }
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(RunFailure::cancelled()),
@@ -269,14 +298,17 @@ impl Server {
         }
     }
 
-    /// Waits until the server ends by itself.
+    /// Waits until the server ends by itself; forever where it is not ours.
     pub async fn ended(&self) -> Ended {
-        self.running.wait().await
+        match &self.running {
+            Some(running) => running.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// How it ended, if it has.
     pub fn has_ended(&self) -> Option<Ended> {
-        self.running.ended()
+        self.running.as_ref().and_then(Running::ended)
     }
 
     /// Empties the prefix cache. None: the engine cannot.
@@ -296,9 +328,12 @@ impl Server {
         engine::snapshot(self.engine, &self.base, QUESTION).await
     }
 
-    /// Ends the server and everything that it started.
-    pub async fn stop(self) -> Ended {
-        self.running.stop().await
+    /// Ends the server and everything that it started. None: it is not ours.
+    pub async fn stop(self) -> Option<Ended> {
+        match self.running {
+            Some(running) => Some(running.stop().await),
+            None => None,
+        }
     }
 }
 

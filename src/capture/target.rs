@@ -240,7 +240,7 @@ impl Target {
         }
         let server = self.server?;
         let log = server.log.display().to_string();
-        let ended = server.stop().await;
+        let ended = server.stop().await?;
         ended
             .killed
             .then(|| format!("the server ignored SIGTERM and was killed ({log})"))

@@ -23,6 +23,14 @@ pub enum GapError {
         line: usize,
         limit: usize,
     },
+    #[error("cannot read {}: {source}", path.display())]
+    ReadTimeline { path: PathBuf, source: io::Error },
+    #[error("{}:{line}: no timeline: {problem}", path.display())]
+    BadTimeline {
+        path: PathBuf,
+        line: usize,
+        problem: String,
+    },
     #[error("{}: more than {limit} rows", path.display())]
     TooManyRows { path: PathBuf, limit: usize },
     #[error("there are no rows{}", filter.as_ref().map(|f| format!(" with {f}")).unwrap_or_default())]
@@ -54,6 +62,18 @@ impl From<GapError> for Fault {
                 )
                 .with_evidence(format!("{}:{line}", path.display()))
             }
+            GapError::ReadTimeline { path, .. } => Fault::new(
+                FaultCode::NotReadable,
+                message,
+                "give the timeline.jsonl that stands beside a row's raw samples",
+            )
+            .with_evidence(path.display().to_string()),
+            GapError::BadTimeline { path, line, .. } => Fault::new(
+                FaultCode::InvalidInput,
+                message,
+                "each line must be one JSON object as run_benchmark writes it",
+            )
+            .with_evidence(format!("{}:{line}", path.display())),
             GapError::TooManyRows { path, .. } => Fault::new(
                 FaultCode::InvalidInput,
                 message,

@@ -6,6 +6,7 @@
 //! the mean of the pairs' log-ratios with a Student-t interval. `docs/gap.md`
 //! states every rule.
 
+pub mod attribution;
 mod candidates;
 mod decide;
 mod error;

@@ -124,6 +124,9 @@ pub struct LimitFlags {
     /// When a request gets room in the KV cache [default: grow for vllm, else reserve].
     #[arg(long, value_enum)]
     pub kv_policy: Option<KvPolicy>,
+    /// Preempt the sequence admitted last after every so many decode steps; 0 for never.
+    #[arg(long, value_name = "STEPS")]
+    pub preempt_every: Option<u32>,
     /// Share of GPU memory for weights and KV cache; scales the KV cache, and above 0.95 the
     /// model does not load.
     #[arg(long, visible_aliases = ["mem-fraction-static", "gpu-memory-utilization"], value_name = "SHARE")]
@@ -372,6 +375,7 @@ impl LimitFlags {
         set(&mut model.limits.context_length, self.context_length);
         set(&mut model.limits.schedule, self.schedule);
         set(&mut model.limits.kv_policy, self.kv_policy);
+        set(&mut model.limits.preempt_every, self.preempt_every);
         set(&mut model.limits.kv_tokens, self.kv_tokens);
         if let (None, Some(share)) = (self.kv_tokens, self.memory_fraction) {
             let scale = (share - WEIGHTS_SHARE) / (NOMINAL_SHARE - WEIGHTS_SHARE);

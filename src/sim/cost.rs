@@ -95,6 +95,9 @@ pub struct Limits {
     pub context_length: u32,
     pub schedule: Schedule,
     pub kv_policy: KvPolicy,
+    /// After every so many decode steps the sequence admitted last is
+    /// preempted though there is room; 0 for never.
+    pub preempt_every: u32,
 }
 
 impl Default for Limits {
@@ -106,6 +109,7 @@ impl Default for Limits {
             context_length: 10_240,
             schedule: Schedule::PrefillFirst,
             kv_policy: KvPolicy::Reserve,
+            preempt_every: 0,
         }
     }
 }

@@ -171,6 +171,7 @@ impl Stats {
                 ("gen_throughput", gauge, self.gen_throughput),
                 ("cache_hit_rate", gauge, hit_rate),
                 ("num_retracted_reqs", gauge, levels.preemptions as f64),
+                ("fwd_occupancy", gauge, levels.gpu_busy_pct()),
                 ("spec_accept_length", gauge, accept_length(levels)),
             ],
             Dialect::Vllm => vec![

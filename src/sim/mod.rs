@@ -17,6 +17,7 @@ mod driver;
 mod error;
 mod log;
 mod metrics;
+mod offline;
 mod planned_fault;
 mod prefix_cache;
 mod profile;
@@ -40,6 +41,7 @@ pub use cost::{
 pub use dialect::Dialect;
 pub use error::SimError;
 pub use log::Sink;
+pub use offline::{Ask, Client, OfflineRun, Served, run_offline};
 pub use planned_fault::{FAULT_NAMES, PlannedFault};
 pub use scheduler::{Emission, Finish, Levels, Nanos, Next, Scheduler, Step, Submission};
 pub use server::{Server, serve};

@@ -14,6 +14,9 @@ use rand_distr::{Distribution, StandardNormal};
 use super::cost::{CostModel, KvPolicy, Schedule, Work};
 use super::prefix_cache::PrefixCache;
 
+/// What is left of a step in [`Levels::gpu_busy_pct`] after the next one.
+const FADES: f64 = 0.8;
+
 /// Virtual time in nanoseconds since the engine started.
 pub type Nanos = u64;
 
@@ -109,6 +112,18 @@ pub struct Levels {
     pub preemptions: u64,
     pub finished: u64,
     pub context: u64,
+    /// Time of the last steps, and the part of it in which the GPU computed;
+    /// older steps fade away.
+    pub step_ms: f64,
+    pub gpu_ms: f64,
+}
+
+impl Levels {
+    /// Share of the last steps' time in which the GPU computed, in percent; not a
+    /// number before the first step, as SGLang shows it.
+    pub fn gpu_busy_pct(&self) -> f64 {
+        100.0 * self.gpu_ms / self.step_ms
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -156,6 +171,8 @@ pub struct Scheduler {
     random: ChaCha8Rng,
     launch_factor: f64,
     levels: Levels,
+    /// Preemptions without need so far.
+    forced: u64,
 }
 
 impl Scheduler {
@@ -176,6 +193,7 @@ impl Scheduler {
             random,
             launch_factor,
             levels: Levels::default(),
+            forced: 0,
             model,
         }
     }
@@ -271,6 +289,9 @@ impl Scheduler {
     pub fn finish(&mut self, step: &Step) -> Vec<Emission> {
         let mut emissions = Vec::with_capacity(self.running.len());
         self.levels.steps += 1;
+        let took = step.end.saturating_sub(step.start) as f64 / 1e6;
+        self.levels.step_ms = FADES * self.levels.step_ms + took;
+        self.levels.gpu_ms = FADES * self.levels.gpu_ms + (took - self.model.host.gap_ms).max(0.0);
         if step.decodes {
             self.levels.decode_steps += 1;
             self.levels.decode_sequences += u64::from(step.work.decode_batch);
@@ -347,6 +368,11 @@ impl Scheduler {
 
     /// Preempts the sequences admitted last until the others can decode.
     fn make_room(&mut self) {
+        let every = u64::from(self.model.limits.preempt_every);
+        if every > 0 && self.levels.decode_steps >= every * (self.forced + 1) {
+            self.forced += 1;
+            self.preempt_last();
+        }
         if self.model.limits.kv_policy == KvPolicy::Reserve {
             return;
         }
@@ -362,17 +388,24 @@ impl Scheduler {
             if needed <= free || self.running.len() < 2 {
                 break;
             }
-            if let Some(mut victim) = self.running.pop() {
-                victim.target = victim.submission.prompt_tokens + victim.generated;
-                victim.computed = 0;
-                victim.held = 0;
-                self.levels.preemptions += 1;
-                self.waiting.push_front(victim);
-            }
+            self.preempt_last();
         }
         for sequence in self.running.iter_mut().filter(|s| s.decodes()) {
             let wanted = sequence.computed + sequence.next_tokens(accept);
             sequence.held = sequence.held.max(wanted);
+        }
+    }
+
+    fn preempt_last(&mut self) {
+        if self.running.len() < 2 {
+            return;
+        }
+        if let Some(mut victim) = self.running.pop() {
+            victim.target = victim.submission.prompt_tokens + victim.generated;
+            victim.computed = 0;
+            victim.held = 0;
+            self.levels.preemptions += 1;
+            self.waiting.push_front(victim);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::fixture;
-use sota_loop::bench::metrics::import::{LatencySummary, Recording, read_sglang, read_vllm};
+use sota_loop::bench::import::{LatencySummary, Recording, read_sglang, read_vllm};
 
 /// The nine printed numbers: TTFT, TPOT, ITL, each mean, median, p99.
 fn printed(summary: &LatencySummary) -> [String; 9] {
@@ -21,7 +21,11 @@ fn printed(summary: &LatencySummary) -> [String; 9] {
 fn check(recording: &Recording, expected: [&str; 9]) {
     assert_eq!(recording.completed, 80);
     assert_eq!(recording.ttfts_s.len(), 80);
-    assert_eq!(printed(&recording.reported), expected, "as reported");
+    assert_eq!(
+        printed(&recording.reported.unwrap()),
+        expected,
+        "as reported"
+    );
     let ours = recording.recompute().unwrap();
     assert_eq!(printed(&ours), expected, "as computed here");
 }
@@ -73,7 +77,7 @@ fn full_recordings_to_the_last_printed_digit() {
     );
     // Where no bookkeeping chunk is timed, the values agree to rounding of sums.
     let exact = vllm("bench_chat.json.gz");
-    let (ours, theirs) = (exact.recompute().unwrap(), exact.reported);
+    let (ours, theirs) = (exact.recompute().unwrap(), exact.reported.unwrap());
     assert!((ours.ttft.p99_ms - theirs.ttft.p99_ms).abs() < 1e-9);
     assert!((ours.itl.p99_ms - theirs.itl.p99_ms).abs() < 1e-9);
     assert!((ours.tpot.mean_ms - theirs.tpot.mean_ms).abs() < 1e-6);

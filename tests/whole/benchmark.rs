@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::plans::{plan, rows, run, sim};
+use crate::running::Running;
 use crate::support::{Home, read, wait_for};
 
 #[test]
@@ -46,6 +47,30 @@ fn winners_repeat_in_abba_order_and_neighbours_share_a_launch() {
         ]
     );
     home.wait_until_no_engine();
+}
+
+#[test]
+fn a_running_server_is_measured_and_left_running() {
+    let home = Home::new();
+    let mut server = Running::start(&home, "vllm", &["--served-model-name", "sim-8b"]);
+    let mut frameworks = json!({"vllm": {"url": server.url}});
+    let record = run(&home, &plan(frameworks.clone()));
+    assert_eq!(record["state"], "done", "{record:#}");
+    let row = &rows(&home)[0];
+    assert_eq!(row["status"], "ok", "{row:#}");
+    assert_eq!(row["extras"]["output_tokens"]["total"], 6 * 16, "{row:#}");
+    assert_eq!(row["server_argv"], json!([]));
+    assert!(server.child.try_wait().unwrap().is_none());
+    frameworks["vllm"]["base_server_flags"] = json!({"max_model_len": 100});
+    let error = home
+        .call("run_benchmark", &json!({"plan": plan(frameworks)}))
+        .unwrap_err();
+    assert_eq!(error["error"], "invalid_plan");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("frameworks.vllm.base_server_flags"),
+        "{message}"
+    );
 }
 
 #[test]

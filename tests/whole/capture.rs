@@ -2,11 +2,11 @@
 //! by job, command line and MCP, and everything that can go wrong.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::plans::{plan, run, sim};
+use crate::running::Running;
 use crate::support::{Home, read, wait_for};
 
 /// Measures one framework, so that it has a winner.
@@ -208,61 +208,6 @@ fn a_campaign_keeps_traces_and_a_digest_by_round_and_compares_with_the_leader() 
     assert!(!trace.exists());
     assert!(root.join("profiles/0/sglang/report.md").is_file());
     assert!(path(&leader["traces"][0]["path"]).exists());
-}
-
-/// A server that runs on its own.
-struct Running {
-    child: Child,
-    url: String,
-}
-
-impl Running {
-    fn start(home: &Home, dialect: &str, extra: &[&str]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-            .to_string();
-        let mark = home.mark();
-        let mut arguments = vec![
-            "sim",
-            "--dialect",
-            dialect,
-            "--port",
-            &port,
-            "--revision",
-            &mark,
-            "--layers",
-            "4",
-            "--decode-base-ms",
-            "1",
-            "--load-s",
-            "0",
-        ];
-        arguments.extend(extra);
-        let child = home
-            .command(&arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let address = format!("127.0.0.1:{port}");
-        wait_for("the server", || {
-            std::net::TcpStream::connect(&address).is_ok()
-        });
-        Self {
-            child,
-            url: format!("http://{address}"),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

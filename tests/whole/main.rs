@@ -7,4 +7,5 @@ mod launch;
 mod mcp;
 mod plans;
 mod real_engine;
+mod running;
 mod support;

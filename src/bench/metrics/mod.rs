@@ -5,7 +5,6 @@
 
 mod client;
 mod distribution;
-pub mod import;
 mod latency;
 mod slo;
 mod steady;

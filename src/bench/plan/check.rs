@@ -295,6 +295,31 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// A server that runs already has its command, flags and environment.
+    fn running_server(&self, name: &str, framework: &Framework) -> Result<(), PlanError> {
+        if framework.url.is_none() {
+            return Ok(());
+        }
+        let given = [
+            ("command", framework.command.is_some()),
+            ("python", framework.python.is_some()),
+            ("source", framework.source.is_some()),
+            ("base_server_flags", !framework.base_server_flags.is_empty()),
+            ("search_space", !framework.search_space.is_empty()),
+            ("default_search_space", framework.default_search_space),
+            ("env", !framework.env.is_empty()),
+            ("env_from", !framework.env_from.is_empty()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((key, _)) => self.refuse(
+                &format!("frameworks.{name}.{key}"),
+                "cannot be set for a server that runs already",
+                "leave it out, or leave `url` out to have the server launched",
+            ),
+            None => Ok(()),
+        }
+    }
+
     fn frameworks(&self, plan: &Plan) -> Result<(), PlanError> {
         if plan.enabled().next().is_none() {
             self.refuse(
@@ -320,6 +345,7 @@ impl Checker<'_> {
                     "give the program and its arguments",
                 )?;
             }
+            self.running_server(name, framework)?;
             for (flag, values) in &framework.search_space {
                 if values.is_empty() {
                     self.refuse(

@@ -164,6 +164,16 @@ pub(super) fn check(plan: &Plan) -> Result<(), Misfit> {
         };
         keys_fit(name, executor)?;
         values_fit(name, executor)?;
+        if framework.url.is_some()
+            && (executor.in_container() || executor.kind == ExecutorKind::Slurm)
+        {
+            misfit(
+                name,
+                "kind",
+                "cannot be set for a server that runs already",
+                "with url, only kind ssh says something: from which host the url is reached",
+            )?;
+        }
         let builds = framework
             .source
             .as_ref()

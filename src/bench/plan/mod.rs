@@ -361,6 +361,9 @@ pub struct Framework {
     /// `{model}` are filled in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// A server that runs already: nothing is launched, and it is left running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Interpreter that has the framework installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python: Option<PathBuf>,

@@ -1,0 +1,108 @@
+//! Names of metrics and patterns of log lines, from
+//! `references/timeline-sources.toml`.
+
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
+use regex::Regex;
+use serde::{Deserialize, Deserializer};
+
+/// Where one engine tells what a timeline needs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSources {
+    pub name: String,
+    /// Field of a server point to metric names, the best first.
+    pub metrics: IndexMap<Field, Vec<String>>,
+    pub capacity_label: Option<CapacityLabel>,
+    #[serde(default)]
+    pub log: Vec<LogPattern>,
+}
+
+/// What a metric fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    Running,
+    Waiting,
+    KvUsedTokens,
+    KvCapacityTokens,
+    KvUsage,
+    CacheHitRate,
+    CacheQueries,
+    CacheHits,
+    Preemptions,
+    AcceptLength,
+    GpuBusyPct,
+    PromptTokens,
+    GenerationTokens,
+    GenerationTps,
+}
+
+impl Field {
+    /// Whether several ranks' values are averaged rather than summed.
+    pub fn is_mean(self) -> bool {
+        matches!(
+            self,
+            Self::KvUsage | Self::CacheHitRate | Self::AcceptLength | Self::GpuBusyPct
+        )
+    }
+}
+
+/// A capacity that stands in the label of an information metric.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityLabel {
+    pub metric: String,
+    pub label: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogPattern {
+    /// A piece of the line that is looked for before the pattern is tried.
+    pub has: String,
+    #[serde(deserialize_with = "regex")]
+    pub pattern: Regex,
+    /// Seconds that rates in the line are means over.
+    pub interval_s: Option<f64>,
+}
+
+fn regex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Regex::new(&text).map_err(serde::de::Error::custom)
+}
+
+#[derive(Deserialize)]
+struct File {
+    engine: Vec<EngineSources>,
+}
+
+static SOURCES: LazyLock<Vec<EngineSources>> = LazyLock::new(|| {
+    let text = include_str!("../../../references/timeline-sources.toml");
+    // A unit test proves that the compiled-in file parses.
+    toml::from_str::<File>(text).map_or_else(|_| Vec::new(), |file| file.engine)
+});
+
+/// All engines that are known here.
+pub fn all() -> &'static [EngineSources] {
+    &SOURCES
+}
+
+/// The sources of one engine.
+pub fn of_engine(name: &str) -> Option<&'static EngineSources> {
+    SOURCES.iter().find(|engine| engine.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_parses() {
+        let text = include_str!("../../../references/timeline-sources.toml");
+        let file: File = toml::from_str(text).unwrap();
+        let names: Vec<_> = file.engine.iter().map(|e| e.name.as_str()).collect();
+        assert_eq!(names, ["sglang", "vllm", "openai"]);
+    }
+}
