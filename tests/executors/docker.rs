@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::home::{Laptop, slow, with_executor};
+use crate::home::{Laptop, SSH_NEEDS, have, slow, with_executor};
 use crate::plans::{plan, rows, sim};
+use crate::sshd::Sshd;
 use crate::support::{is_alive, read, wait_for};
 
 /// A container is a folder that holds the id of its first process. The client
@@ -246,6 +247,32 @@ fn in_a_running_container_paths_are_translated_and_its_processes_killed() {
             .starts_with(&format!("sota-loop-{id}"))
     });
     assert!(!left, "the file of the process group stays in /tmp");
+}
+
+#[test]
+fn a_host_may_run_its_servers_in_containers() {
+    if !have(&SSH_NEEDS) {
+        return;
+    }
+    let mut laptop = Laptop::new();
+    let docker = Docker::stand_in(&laptop);
+    let _sshd = Sshd::start(&mut laptop);
+    let executor = json!({"kind": "ssh", "host": "here", "image": "lab/sglang:1"});
+    let record = laptop.run(&one(&laptop, &executor));
+    assert_eq!(record["state"], "done", "{record:#}");
+    let row = &rows(&laptop.home)[0];
+    let place = &row["executor"];
+    assert_eq!(
+        *place,
+        json!({"kind": "ssh", "host": "here", "image": "lab/sglang:1", "node": place["node"]})
+    );
+    assert!(
+        row["server_command"]
+            .as_str()
+            .unwrap()
+            .starts_with("docker run --rm")
+    );
+    assert_eq!(docker.containers(), 0);
 }
 
 #[test]

@@ -154,6 +154,8 @@ pub fn slow(mut plan: Value, repeats: u32) -> Value {
     plan
 }
 
+pub const SSH_NEEDS: [&str; 3] = ["ssh", "sshd", "ssh-keygen"];
+
 /// Whether the programs are here; says so where they are not.
 pub fn have(programs: &[&str]) -> bool {
     let found = |name: &&&str| {

@@ -121,6 +121,11 @@ impl Cluster {
     pub fn kill_node(&self) {
         self.end("slurmd.pid", "KILL");
         self.kill_steps();
+        // The controller finds out by itself after half a minute.
+        self.ask(
+            "scontrol",
+            &["update", "nodename=localhost", "state=down", "reason=dead"],
+        );
     }
 
     fn kill_steps(&self) {

@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::home::{Laptop, have, kill, report, slow, with_executor};
+use crate::home::{Laptop, SSH_NEEDS, have, kill, report, slow, with_executor};
 use crate::plans::{plan, rows, sim};
 use crate::sshd::Sshd;
 use crate::support::{is_alive, processes, read, wait_for};
 
-const NEEDS: [&str; 3] = ["ssh", "sshd", "ssh-keygen"];
-
 fn begin() -> Option<(Laptop, Sshd)> {
-    if !have(&NEEDS) {
+    if !have(&SSH_NEEDS) {
         return None;
     }
     let mut laptop = Laptop::new();

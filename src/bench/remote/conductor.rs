@@ -123,7 +123,7 @@ impl Conductor {
     }
 
     pub(super) fn place(&self) -> &str {
-        self.executor.host.as_deref().unwrap_or("Slurm")
+        self.executor.host.as_deref().unwrap_or("cluster")
     }
 
     pub(super) fn say(&self, message: String) {

@@ -93,7 +93,11 @@ impl Conductor {
                 let mut fault = status.fault.clone().unwrap_or_else(|| {
                     Fault::new(
                         FaultCode::TaskLost,
-                        format!("{} ended {:?}", task.name, status.state).to_lowercase(),
+                        format!(
+                            "task {} was {} there, not by this job",
+                            task.name,
+                            format!("{:?}", status.state).to_lowercase()
+                        ),
                         "give the plan again to resume: finished rows are kept",
                     )
                 });
