@@ -123,7 +123,10 @@ fn a_job_that_slurm_ends_says_so(cluster: &Cluster) {
     assert_eq!(record["state"], "failed", "{record:#}");
     assert_eq!(record["failure"]["error"], "task_lost");
     let message = record["failure"]["message"].as_str().unwrap();
-    assert!(message.contains("task measure was cancelled there"), "{message}");
+    assert!(
+        message.contains("task measure was cancelled there"),
+        "{message}"
+    );
     wait_for("the engines to be gone", || {
         laptop.home.engines().is_empty()
     });

@@ -247,8 +247,7 @@ fn prompts_of_this_computer_are_copied() {
         .home
         .write("prompts.jsonl", &format!("{prompts}\n").repeat(3));
     let mut plan = two(&laptop, "here");
-    plan["dataset"] =
-        json!({"kind": "jsonl", "path": path, "num_prompts": 3, "scenario_names": ["mine"]});
+    plan["dataset"] = json!({"kind": "jsonl", "path": path, "num_prompts": 3, "scenario_names": ["mine"], "input_len": [3], "output_len": [4]});
     let record = laptop.run(&plan);
     assert_eq!(record["state"], "done", "{record:#}");
     let copied = rows(&laptop.home)[0]["workload"]["dataset_path"].clone();

@@ -34,17 +34,18 @@ impl Sshd {
             pid_file: dir.join("pid"),
         };
         let d = dir.display();
+        let bin = laptop.bin.display();
         std::fs::write(
             &sshd.config,
             format!(
                 "Port {port}\nListenAddress 127.0.0.1\nHostKey {d}/host\nPidFile {d}/pid\n\
                  AuthorizedKeysFile {d}/user.pub\nStrictModes no\nUsePAM no\n\
-                 PasswordAuthentication no\nPermitRootLogin prohibit-password\n\
-                 AcceptEnv PATH XDG_CACHE_HOME SOTA_LOOP_* SLURM_CONF\n"
+                 PasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv PATH={bin}:/usr/bin:/bin\n\
+                 AcceptEnv XDG_CACHE_HOME SOTA_LOOP_* SLURM_CONF\n"
             ),
         )
         .unwrap();
-        let (host, bin) = (laptop.host.display(), laptop.bin.display());
+        let host = laptop.host.display();
         let slurm = laptop
             .get("SLURM_CONF")
             .map_or_else(String::new, |conf| format!(" SLURM_CONF={conf}"));
@@ -55,7 +56,7 @@ impl Sshd {
         std::fs::write(
             dir.join("ssh_config"),
             format!(
-                "Host here\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/cache SOTA_LOOP_STATE_DIR={host}/state SOTA_LOOP_LOCK_DIR={host}/locks PATH={bin}:/usr/bin:/bin{slurm}\n\
+                "Host here\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/cache SOTA_LOOP_STATE_DIR={host}/state SOTA_LOOP_LOCK_DIR={host}/locks{slurm}\n\
                  Host full\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME={host}/full SOTA_LOOP_STATE_DIR={host}/state\n\
                  Host barred\n{common}  IdentityFile {d}/user\n  SetEnv XDG_CACHE_HOME=/proc/version SOTA_LOOP_STATE_DIR={host}/state\n\
                  Host stranger\n{common}  IdentityFile {d}/other\n\
