@@ -58,6 +58,7 @@ impl Laptop {
         let mut command = self.home.command(arguments);
         command
             .env("PATH", format!("{}:{path}", self.bin.display()))
+            .env("TMPDIR", &self.bin)
             .envs(self.further.iter().map(|(name, value)| (name, value)));
         command
     }
