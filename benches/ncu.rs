@@ -5,7 +5,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sota_loop::ncu::{Detail, DigestRequest, digest};
+use sota_loop::detail::Detail;
+use sota_loop::ncu::{DigestRequest, digest};
 
 const LIMIT: Duration = Duration::from_millis(300);
 const LIMIT_MB: f64 = 100.0;

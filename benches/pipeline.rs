@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sota_loop::pipeline::{self, Detail, PipelineRequest};
+use sota_loop::detail::Detail;
+use sota_loop::pipeline::{self, PipelineRequest};
 use sota_loop::trace::{self, ReadOptions, Trace};
 
 fn main() {

@@ -36,12 +36,18 @@ pub enum FaultCode {
     CampaignAmbiguous,
     /// The event log was changed by hand.
     LogTampered,
+    /// The evidence does not allow this step; `gate` and `missing` say why.
+    GateRefused,
     /// No job has that id, or its folder is gone.
     JobUnknown,
     /// A file of a job folder was changed by hand.
     JobTampered,
     /// Writing failed: no space, no permission, or the folder vanished.
     NotWritable,
+    /// The host's project folder is not the checkout that the loop works on.
+    ProjectMismatch,
+    /// A loop runtime was not set up, or not as it must be.
+    LoopSetupFailed,
     /// No engine answers at an address.
     EngineUnreachable,
     /// The engine's host cannot be reached, or lets nobody in.
@@ -77,6 +83,17 @@ pub struct Fault {
     /// Files or facts that show it.
     #[serde(default)]
     pub evidence: Vec<String>,
+    #[serde(flatten)]
+    pub refusal: Option<Box<Refusal>>,
+}
+
+/// Why a gate refused a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The gate.
+    pub gate: String,
+    /// What it waits for. An item may begin with a stable word.
+    pub missing: Vec<String>,
 }
 
 impl Fault {
@@ -88,6 +105,17 @@ impl Fault {
             hint: hint.into(),
             retryable: false,
             evidence: Vec::new(),
+            refusal: None,
+        }
+    }
+
+    /// A step that a gate does not allow yet.
+    pub fn refused(gate: impl Into<String>, missing: Vec<String>, next: impl Into<String>) -> Self {
+        let gate = gate.into();
+        let message = format!("gate `{gate}` refuses this step: {}", missing.join("; "));
+        Self {
+            refusal: Some(Box::new(Refusal { gate, missing })),
+            ..Self::new(FaultCode::GateRefused, message, next)
         }
     }
 

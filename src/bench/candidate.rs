@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::{Flags, Framework, Plan};
+use super::server::engine_of;
 
 /// Name of the candidate that has the plan's own flags.
 pub const BASELINE: &str = "base";
@@ -29,11 +30,25 @@ pub struct Candidates {
 
 /// The candidates of one framework within the plan's bounds.
 pub fn candidates(plan: &Plan, name: &str, framework: &Framework) -> Candidates {
+    if !framework.candidates.is_empty() {
+        let fixed = framework.candidates.iter();
+        return Candidates {
+            list: fixed
+                .map(|(id, flags)| Candidate {
+                    framework: name.to_owned(),
+                    id: id.clone(),
+                    flags: flags.clone(),
+                })
+                .collect(),
+            left_out: 0,
+        };
+    }
     let most = plan.search.max_candidates_per_framework as usize;
+    let space = search_space(plan.search.tier, name, framework);
     let changes = match plan.search.tier {
         1 => Vec::new(),
-        2 => one_at_a_time(framework),
-        _ => product(framework, most.saturating_mul(4)),
+        2 => one_at_a_time(&space),
+        _ => product(&space, most.saturating_mul(4)),
     };
     let mut list = vec![Candidate {
         framework: name.to_owned(),
@@ -59,11 +74,34 @@ pub fn candidates(plan: &Plan, name: &str, framework: &Framework) -> Candidates 
     Candidates { list, left_out }
 }
 
-type Change = IndexMap<String, Value>;
+/// The candidates of a framework of the plan; none where it has no such framework.
+pub fn candidates_of(plan: &Plan, name: &str) -> Vec<Candidate> {
+    let framework = plan.frameworks.get(name);
+    framework.map_or_else(Vec::new, |framework| candidates(plan, name, framework).list)
+}
 
-fn one_at_a_time(framework: &Framework) -> Vec<Change> {
-    framework
-        .search_space
+type Change = IndexMap<String, Value>;
+type Space = IndexMap<String, Vec<Value>>;
+
+/// The plan's own space, then the engine's knobs where the plan wants them.
+fn search_space(tier: u8, name: &str, framework: &Framework) -> Space {
+    let mut space = framework.search_space.clone();
+    let engine = engine_of(name, framework).ok();
+    let Some(engine) = engine.filter(|_| framework.default_search_space) else {
+        return space;
+    };
+    let plain = |flag: &str| flag.trim_start_matches('-').replace('-', "_");
+    for knob in engine.knobs.iter().filter(|knob| knob.tier <= tier) {
+        let mut named = framework.base_server_flags.keys().chain(space.keys());
+        if !named.any(|flag| plain(flag) == knob.flag) {
+            space.insert(knob.flag.clone(), knob.values.clone());
+        }
+    }
+    space
+}
+
+fn one_at_a_time(space: &Space) -> Vec<Change> {
+    space
         .iter()
         .flat_map(|(flag, values)| {
             values
@@ -74,9 +112,9 @@ fn one_at_a_time(framework: &Framework) -> Vec<Change> {
 }
 
 /// The whole product, first flag slowest, cut at `most` combinations.
-fn product(framework: &Framework, most: usize) -> Vec<Change> {
+fn product(space: &Space, most: usize) -> Vec<Change> {
     let mut combinations = vec![Change::new()];
-    for (flag, values) in &framework.search_space {
+    for (flag, values) in space {
         combinations = combinations
             .iter()
             .flat_map(|base| {
@@ -147,6 +185,28 @@ mod tests {
     fn the_baseline_is_first_and_its_own_values_are_not_tried_again() {
         assert_eq!(ids(1, 9).0, ["base"]);
         assert_eq!(ids(2, 9).0, ["base", "a=2", "a=3", "b=x"]);
+    }
+
+    #[test]
+    fn the_engines_own_knobs_follow_those_of_the_plan() {
+        let mut plan = plan(2, 20);
+        let framework = plan.frameworks.get_mut("sglang").unwrap();
+        framework.default_search_space = true;
+        framework.base_server_flags = Flags::new();
+        framework.search_space =
+            IndexMap::from([("schedule-conservativeness".to_owned(), vec![json!(0.5)])]);
+        let found = candidates(&plan, "sglang", &plan.frameworks["sglang"]);
+        let ids: Vec<&str> = found.list.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            [
+                "base",
+                "schedule-conservativeness=0.5",
+                "chunked_prefill_size=4096",
+                "chunked_prefill_size=16384",
+                "enable_mixed_chunk=true",
+            ]
+        );
     }
 
     #[test]

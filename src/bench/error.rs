@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::import::ImportError;
 use super::plan::PlanError;
 use super::rows_file::RowsError;
 use super::source::SourceError;
@@ -22,6 +23,8 @@ pub enum BenchError {
     Launch(#[from] LaunchError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     #[error(transparent)]
@@ -76,7 +79,8 @@ fn or_nothing(measured: &[String]) -> String {
     }
 }
 
-fn list(occupants: &[Occupant]) -> String {
+/// Who holds which GPU, for messages.
+pub fn list(occupants: &[Occupant]) -> String {
     occupants
         .iter()
         .map(|occupant| {
@@ -84,8 +88,9 @@ fn list(occupants: &[Occupant]) -> String {
             let memory = occupant
                 .memory_mib
                 .map_or_else(|| "unknown memory".to_owned(), |mib| format!("{mib} MiB"));
+            let uuid = occupant.uuid.as_deref().unwrap_or("no UUID");
             format!(
-                "GPU {}: pid {} ({user}, {memory})",
+                "GPU {} ({uuid}): pid {} ({user}, {memory})",
                 occupant.gpu, occupant.pid
             )
         })
@@ -100,6 +105,7 @@ impl From<BenchError> for Fault {
             BenchError::Plan(error) => error.into(),
             BenchError::Engine(error) => error.into(),
             BenchError::Launch(error) => error.into(),
+            BenchError::Import(error) => error.into(),
             BenchError::Source(_) => Fault::new(
                 FaultCode::InvalidPlan,
                 message,
@@ -122,7 +128,7 @@ impl From<BenchError> for Fault {
             BenchError::GpuBusy { .. } => Fault::new(
                 FaultCode::GpuBusy,
                 message,
-                "end those processes, or name other GPUs in hardware.gpu_ids; nothing was launched",
+                "end those processes, name other GPUs in hardware.gpu_ids, or let the job wait: timeouts.wait_for_gpu_s",
             )
             .retryable(),
             BenchError::QueuedTooLong => Fault::new(

@@ -15,6 +15,10 @@ pub struct RunFailure {
     pub cancelled: bool,
 }
 
+/// When a server failed, as rows say it.
+pub const BEFORE_READY: &str = "before it was ready";
+pub const UNDER_LOAD: &str = "under load";
+
 /// No more than this of a log's end is searched for a cause.
 const LOG_END: u64 = 4 << 20;
 
@@ -43,9 +47,11 @@ impl RunFailure {
     pub fn died(ended: &Ended, when: &str, log: &Path) -> Self {
         let text = log_end(log);
         match diagnose(&text) {
-            Some(found) => {
-                Self::diagnosed(&found, &format!("the server ended with {ended} {when}"))
-            }
+            Some(found) => Self::diagnosed(
+                &found,
+                when,
+                &format!("the server ended with {ended} {when}"),
+            ),
             None => Self::failed(format!(
                 "the server ended with {ended} {when}; its log says: {}",
                 telling_line(&text).unwrap_or("(nothing)")
@@ -58,7 +64,7 @@ impl RunFailure {
         let text = log_end(log);
         let lead = format!("the server was not ready within {seconds} s");
         match diagnose(&text) {
-            Some(found) => Self::diagnosed(&found, &lead),
+            Some(found) => Self::diagnosed(&found, BEFORE_READY, &lead),
             None => Self::of(
                 RowStatus::Timeout,
                 format!(
@@ -74,18 +80,20 @@ impl RunFailure {
         let found = diagnose(&log_end(log)).filter(|found| found.class == "oom")?;
         Some(Self::diagnosed(
             &found,
+            UNDER_LOAD,
             "the server ran out of memory under load",
         ))
     }
 
-    fn diagnosed(found: &Diagnosis, lead: &str) -> Self {
-        let status = match found.class.as_str() {
-            "oom" => RowStatus::Oom,
-            _ => RowStatus::Failed,
+    fn diagnosed(found: &Diagnosis, when: &str, lead: &str) -> Self {
+        let (status, class) = match (found.class.as_str(), when) {
+            ("oom", UNDER_LOAD) => (RowStatus::Oom, "oom_at_run"),
+            ("oom", _) => (RowStatus::Oom, "oom_at_load"),
+            (class, _) => (RowStatus::Failed, class),
         };
         Self::of(
             status,
-            format!("{}: {lead}: {} ({})", found.class, found.line, found.hint),
+            format!("{class}: {lead}: {} ({})", found.line, found.hint),
         )
     }
 }
@@ -144,12 +152,12 @@ mod tests {
     #[test]
     fn a_log_that_names_the_cause_decides_the_status() {
         let (_dir, path) = log("start\ntorch.OutOfMemoryError: CUDA out of memory. Tried\nbye\n");
-        let failure = RunFailure::died(&ended(1), "before it was ready", &path);
+        let failure = RunFailure::died(&ended(1), BEFORE_READY, &path);
         assert_eq!(failure.status, RowStatus::Oom);
         assert!(
             failure
                 .reason
-                .starts_with("oom: the server ended with exit status 1 before")
+                .starts_with("oom_at_load: the server ended with exit status 1 before")
         );
         assert!(failure.reason.contains("Tried"));
     }

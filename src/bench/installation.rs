@@ -19,9 +19,10 @@ use crate::engine::{
     Engine, EngineError, Entry, KnownFlags, Probe, help_commands, parse_help, probe_command,
     read_probe,
 };
-use crate::job::{JobHandle, state_dir};
+use crate::job::JobHandle;
 use crate::launch::{CaptureSpec, Captured, Container, ContainerKind, capture};
 use crate::sha256;
+use crate::state_dir::state_dir;
 
 /// What was found out about one framework.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,9 @@ use super::ranking::standings;
 use super::row::Row;
 use super::session::{Phase, Session};
 
+/// A scenario, the position of its load in the plan, and the load.
+pub type Cell = (Scenario, usize, LoadPoint);
+
 /// Every candidate and every cell of a plan, in the plan's order.
 #[derive(Debug)]
 pub struct Lineup {
@@ -15,7 +18,9 @@ pub struct Lineup {
     /// Indices of each framework's candidates.
     pub groups: Vec<Vec<usize>>,
     /// Scenarios and loads that each session runs.
-    pub cells: Vec<(Scenario, usize, LoadPoint)>,
+    pub cells: Vec<Cell>,
+    /// Cells of the search for the highest load.
+    extra_cells: Vec<Cell>,
     /// What the plan's bounds cut off.
     pub warnings: Vec<String>,
 }
@@ -26,6 +31,7 @@ impl Lineup {
             candidates: Vec::new(),
             groups: Vec::new(),
             cells: Vec::new(),
+            extra_cells: Vec::new(),
             warnings: Vec::new(),
         };
         for (name, framework) in plan.enabled() {
@@ -38,9 +44,13 @@ impl Lineup {
             }
             let first = lineup.candidates.len();
             lineup.candidates.extend(found.list);
-            lineup
-                .groups
-                .push((first..lineup.candidates.len()).collect());
+            let group = first..lineup.candidates.len();
+            if framework.candidates.is_empty() {
+                lineup.groups.push(group.collect());
+            } else {
+                // Each alone: nothing is searched, and all are repeated.
+                lineup.groups.extend(group.map(|index| vec![index]));
+            }
         }
         let loads = plan.load_points();
         for scenario in plan.scenarios() {
@@ -80,12 +90,34 @@ impl Lineup {
         arms
     }
 
+    /// The index of a cell that is no part of the plan's sessions.
+    pub fn cell_of(&mut self, scenario: &Scenario, load_index: usize, load: LoadPoint) -> usize {
+        let known = self
+            .extra_cells
+            .iter()
+            .position(|(known, index, _)| known.name == scenario.name && *index == load_index);
+        let position = known.unwrap_or_else(|| {
+            self.extra_cells.push((scenario.clone(), load_index, load));
+            self.extra_cells.len() - 1
+        });
+        self.cells.len() + position
+    }
+
+    /// A cell of the plan, or one that was added.
+    pub fn cell(&self, index: usize) -> &Cell {
+        match self.cells.get(index) {
+            Some(cell) => cell,
+            None => &self.extra_cells[index - self.cells.len()],
+        }
+    }
+
     /// The folder of a session's files under the job's folder.
     pub fn session_dir(&self, job_dir: &Path, session: &Session) -> PathBuf {
         let candidate = &self.candidates[session.candidate];
         let phase = match session.phase {
             Phase::Search => "search".to_owned(),
             Phase::Measure => format!("repeat-{}", session.repeat),
+            Phase::MaxLoad => "max-load".to_owned(),
         };
         job_dir
             .join("runs")
@@ -99,7 +131,7 @@ impl Lineup {
 
     /// Where the raw samples of a cell go.
     pub fn raw_path(&self, job_dir: &Path, session: &Session, cell: usize) -> PathBuf {
-        let (scenario, load, _) = &self.cells[cell];
+        let (scenario, load, _) = self.cell(cell);
         self.session_dir(job_dir, session)
             .join(format!("{}-{load}.jsonl.zst", file_name(&scenario.name)))
     }

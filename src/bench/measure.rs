@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::failure::RunFailure;
+use super::failure::{RunFailure, UNDER_LOAD};
+use super::live_run::LiveRun;
 use super::load::{Arrivals, Live, LoadOutcome, LoadRun, Sampling, write_samples};
 use super::metrics::{Metrics, SloLimits, summarize};
 use super::plan::{LoadPoint, Plan, Scenario};
@@ -16,10 +17,11 @@ use super::row::RowStatus;
 use super::server::{Server, drive, load_endpoint};
 use super::session::Phase;
 use super::warmup::{Warmup, warm_up};
+use super::watch::{About, Watch};
 use super::workload::workload_sha256;
 use crate::engine::Counts;
 use crate::job::JobHandle;
-use crate::launch::{GpuMeter, GpuTelemetry};
+use crate::launch::{GpuMeter, GpuReading, GpuTelemetry};
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct RunSpec<'a> {
     pub repeat: u32,
     /// For progress messages.
     pub title: String,
+    pub framework: &'a str,
+    pub candidate_id: &'a str,
     /// Where the raw samples go.
     pub raw: PathBuf,
 }
@@ -48,6 +52,8 @@ pub struct Measured {
     /// What the server itself counted over the run.
     pub server_counts: Option<Counts>,
     pub gpu: Option<GpuTelemetry>,
+    /// Where the run's timeline is.
+    pub timeline: Option<PathBuf>,
     pub workload_sha256: String,
     pub warnings: Vec<String>,
 }
@@ -90,16 +96,24 @@ pub async fn measure(
         .load
         .max_concurrency
         .and_then(|most| NonZeroUsize::new(most as usize));
+    let names = [spec.framework, spec.candidate_id, &spec.scenario.name];
+    let about = About::of(server, &run, names);
     let meter = GpuMeter::start(&spec.plan.hardware.gpu_ids);
+    let watch = Watch::start(server);
     let started = Instant::now();
-    let outcome = under_watch(server, spec, run, job).await;
+    let outcome = under_watch(server, spec, run, meter.as_ref(), job).await;
     let run_s = started.elapsed().as_secs_f64();
-    let gpu = gpu_readings(meter, &spec.raw)?;
+    let seen = watch.end().await;
+    let readings = gpu_readings(meter, &spec.raw)?;
+    let gpu = GpuTelemetry::of(&readings);
     let outcome = outcome?;
     keep(&spec.raw, &outcome)?;
     let after = server.counts().await;
     let mut metrics = summarize(&outcome, &limits(spec.plan));
     metrics.row.joules_per_output_token = joules_per_output_token(gpu.as_ref(), &metrics);
+    let timeline = seen
+        .timeline(&about, &outcome, &readings, &spec.raw)
+        .map_err(|error| RunFailure::failed(error.to_string()))?;
     let mut measured = Measured {
         metrics,
         warmup,
@@ -109,6 +123,7 @@ pub async fn measure(
             .zip(after)
             .map(|(before, after)| after.since(&before)),
         gpu,
+        timeline,
         workload_sha256,
         warnings: Vec::new(),
     };
@@ -117,7 +132,7 @@ pub async fn measure(
 }
 
 /// Ends the telemetry of a run and keeps its readings beside the samples.
-fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemetry>, RunFailure> {
+fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Vec<GpuReading>, RunFailure> {
     let readings = meter.map(GpuMeter::finish).unwrap_or_default();
     if !readings.is_empty() {
         let lines: Vec<String> = readings
@@ -130,7 +145,7 @@ fn gpu_readings(meter: Option<GpuMeter>, raw: &Path) -> Result<Option<GpuTelemet
         crate::disk::write_atomic(&path, format!("{}\n", lines.join("\n")).as_bytes())
             .map_err(|error| RunFailure::failed(error.to_string()))?;
     }
-    Ok(GpuTelemetry::of(&readings))
+    Ok(readings)
 }
 
 fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Option<f64> {
@@ -175,6 +190,7 @@ async fn under_watch(
     server: &Server,
     spec: &RunSpec<'_>,
     run: LoadRun,
+    meter: Option<&GpuMeter>,
     job: &JobHandle,
 ) -> Result<LoadOutcome, RunFailure> {
     let live = Arc::new(Live::default());
@@ -187,12 +203,12 @@ async fn under_watch(
     let deadline = tokio::time::sleep(Duration::from_secs(limit));
     tokio::pin!(deadline);
     let mut tick = tokio::time::interval(TICK);
-    let started = Instant::now();
+    let mut teller = Teller::new(spec, total, meter);
     let failure = loop {
         tokio::select! {
             outcome = &mut driven => return outcome,
             ended = server.ended() => {
-                break RunFailure::died(&ended, "under load", &server.log);
+                break RunFailure::died(&ended, UNDER_LOAD, &server.log);
             }
             () = &mut deadline => break RunFailure::of(
                 RowStatus::Timeout,
@@ -201,7 +217,7 @@ async fn under_watch(
             _ = job_cancelled.wait_for(|cancelled| *cancelled) => {
                 break RunFailure::cancelled();
             }
-            _ = tick.tick() => tell(spec, &live, total, started, job),
+            _ = tick.tick() => teller.tell(&live, job),
         }
     };
     stop.send_replace(true);
@@ -212,20 +228,52 @@ async fn under_watch(
     Err(failure)
 }
 
-fn tell(spec: &RunSpec<'_>, live: &Live, total: usize, started: Instant, job: &JobHandle) {
-    let counts = live.counts();
-    job.update(|status| {
-        status.message = format!(
-            "{}: {} of {total} requests done, {} decoding, {} tokens",
-            spec.title, counts.done, counts.decoding, counts.tokens
-        );
-        status.live = json!({
-            "run": spec.title,
-            "total": total,
-            "elapsed_s": started.elapsed().as_secs_f64(),
-            "counts": counts,
+/// Puts a run's live numbers into the job's status.
+struct Teller<'a> {
+    spec: &'a RunSpec<'a>,
+    total: usize,
+    started: Instant,
+    /// When it last told, and the tokens until then.
+    last: (Instant, u64),
+    meter: Option<&'a GpuMeter>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(spec: &'a RunSpec<'a>, total: usize, meter: Option<&'a GpuMeter>) -> Self {
+        let now = Instant::now();
+        Self {
+            spec,
+            total,
+            started: now,
+            last: (now, 0),
+            meter,
+        }
+    }
+
+    fn tell(&mut self, live: &Live, job: &JobHandle) {
+        let counts = live.counts();
+        let now = Instant::now();
+        let seconds = now.duration_since(self.last.0).as_secs_f64();
+        let tokens = counts.tokens.saturating_sub(self.last.1);
+        self.last = (now, counts.tokens);
+        let elapsed_s = self.started.elapsed().as_secs_f64();
+        let numbers = LiveRun {
+            run: self.spec.title.clone(),
+            total: self.total,
+            elapsed_s,
+            requests_per_s: counts.done as f64 / elapsed_s.max(1e-3),
+            tokens_per_s: tokens as f64 / seconds.max(1e-3),
+            counts,
+            gpus: self.meter.map(GpuMeter::latest).unwrap_or_default(),
+        };
+        job.update(|status| {
+            status.message = format!(
+                "{}: {} of {} requests done, {} decoding, {} tokens",
+                numbers.run, counts.done, numbers.total, counts.decoding, counts.tokens
+            );
+            status.live = json!(numbers);
         });
-    });
+    }
 }
 
 fn keep(path: &Path, outcome: &LoadOutcome) -> Result<(), RunFailure> {
@@ -239,7 +287,7 @@ impl Measured {
         if failed.clone().count() > 0 {
             // Broken connections are seen before the process is gone.
             if let Ok(ended) = tokio::time::timeout(LAST_BREATH, server.ended()).await {
-                return Err(RunFailure::died(&ended, "under load", &server.log));
+                return Err(RunFailure::died(&ended, UNDER_LOAD, &server.log));
             }
             if let Some(failure) = RunFailure::out_of_memory(&server.log) {
                 return Err(failure);

@@ -9,14 +9,19 @@ mod container;
 mod cost;
 mod error;
 mod failure;
+mod fairness;
 pub(crate) mod gpus;
 pub mod import;
+mod imported;
 mod installation;
 mod launching;
 mod lineup;
+mod live_run;
 pub mod load;
+mod max_load;
 mod measure;
 pub mod metrics;
+mod model_files;
 pub mod plan;
 mod preparation;
 mod prompts;
@@ -35,20 +40,24 @@ mod source;
 mod summary;
 pub mod timeline;
 mod warmup;
+mod watch;
 mod winner;
 pub mod workload;
 
-pub use candidate::Candidate;
+pub use candidate::{Candidate, candidates_of};
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;
+pub use imported::{ImportFile, ImportRecord, ImportRequest, ImportedRow, import_results};
 pub(crate) use launching::{Sources, ready_sources};
+pub use live_run::LiveRun;
+pub use max_load::{MaxLoad, Trial};
 pub use prompts::TokenIds;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
-pub use rows_file::{RowsError, of_job};
+pub use rows_file::{RowsError, of_all, of_job};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
@@ -61,6 +70,9 @@ use serde::{Deserialize, Serialize};
 pub struct BenchResult {
     /// The best candidate of each scenario and load.
     pub winners: Vec<Standing>,
+    /// The highest rate of each framework's winner, where the plan asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
     pub wall_s: f64,

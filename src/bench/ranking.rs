@@ -36,7 +36,7 @@ pub struct Standing {
 /// within each. Measured rows count where a candidate has any, else search rows.
 pub fn standings(rows: &[Row]) -> Vec<Vec<Standing>> {
     let mut cells: Vec<Vec<(&Row, Vec<&Row>)>> = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.phase != Phase::MaxLoad) {
         let cell = match cells.iter_mut().find(|cell| same_cell(cell[0].0, row)) {
             Some(cell) => cell,
             None => {

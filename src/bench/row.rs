@@ -15,14 +15,23 @@ use super::session::Phase;
 use crate::engine::{Counts, Settings};
 use crate::launch::GpuTelemetry;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RowStatus {
     Ok,
+    #[default]
     Failed,
     Oom,
     Timeout,
     Skipped,
+}
+
+impl Row {
+    pub fn is_ok(&self) -> bool {
+        self.status == RowStatus::Ok
+    }
 }
 
 impl std::fmt::Display for RowStatus {
@@ -37,7 +46,7 @@ impl std::fmt::Display for RowStatus {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub framework: String,
     pub framework_version: Option<String>,
@@ -104,14 +113,14 @@ pub struct Row {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowHardware {
     pub gpu_model: Option<String>,
     pub gpu_count: u32,
     pub visible_devices: Vec<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     pub kind: String,
     pub scenario: String,
@@ -132,7 +141,7 @@ pub struct Workload {
     pub workload_sha256: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowSla {
     #[serde(flatten)]
     pub limits: Sla,
@@ -198,6 +207,9 @@ pub struct RowCache {
 pub struct Artifacts {
     pub server_log: Option<PathBuf>,
     pub raw_result: Option<PathBuf>,
+    /// What the run looked like over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<PathBuf>,
     pub server_help: Option<PathBuf>,
     pub benchmark_help: Option<PathBuf>,
 }

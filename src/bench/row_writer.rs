@@ -14,9 +14,7 @@ use super::metrics::{RowMetrics, SloOutcome};
 use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
 use super::remote::Share;
 use super::request::BenchPayload;
-use super::row::{
-    Artifacts, PerGpu, Row, RowCache, RowHardware, RowSla, RowSource, RowStatus, Timing, Workload,
-};
+use super::row::{Artifacts, PerGpu, Row, RowHardware, RowSla, RowSource, RowStatus, Workload};
 use super::row_place::RowPlace;
 use super::server::{Server, argv};
 use super::session::{Phase, Session};
@@ -74,6 +72,11 @@ impl RowWriter {
         }
     }
 
+    /// From now on a run has this many requests.
+    pub fn set_num_prompts(&mut self, num_prompts: u32) {
+        self.plan.dataset.num_prompts = num_prompts;
+    }
+
     pub fn cell(
         &self,
         candidate: &Candidate,
@@ -107,7 +110,7 @@ impl RowWriter {
             "warmup": plan.warmup,
             "hardware": plan.hardware,
             "scenario": scenario,
-            "load": load_index,
+            "load": [json!(load_index), json!(load)],
             "phase": session.phase,
             "repeat": session.repeat,
         });
@@ -152,6 +155,9 @@ impl RowWriter {
             row.cache.prefix_cache_hit_rate = counts
                 .prefix_cache_hit_rate()
                 .or(row.cache.prefix_cache_hit_rate);
+            row.phase_metrics = counts
+                .queue_ms()
+                .map_or(Value::Null, |ms| json!({"queue_ms": ms}));
             row.spec_decode = spec_decode(&counts, &server.settings);
             row.server_counts = Some(counts);
         }
@@ -160,6 +166,7 @@ impl RowWriter {
         row.metrics = Some(metrics.row);
         row.extras = Some(metrics.extras);
         row.artifacts.raw_result = Some(cell.raw.clone());
+        row.artifacts.timeline = run.timeline;
         row.warnings = run.warnings;
         row
     }
@@ -216,18 +223,14 @@ impl RowWriter {
         Row {
             framework: cell.candidate.framework.clone(),
             framework_version: installed.and_then(|found| found.probe.version.clone()),
-            framework_commit: None,
             candidate_id: cell.candidate.id.clone(),
             model: plan.model.name.clone(),
-            status: RowStatus::Failed,
-            failure_reason: None,
             repeat: cell.repeat,
             phase: cell.phase,
             label: self.label.clone(),
             job_id: self.job_id.clone(),
             key: cell.key.clone(),
             time: now(),
-            launch: None,
             hardware: RowHardware {
                 gpu_model: plan.hardware.gpu_model.clone(),
                 gpu_count: plan.hardware.gpu_count,
@@ -240,25 +243,8 @@ impl RowWriter {
             workload: workload(plan, cell),
             sla: RowSla {
                 limits: plan.sla.clone(),
-                passed: false,
-                broken: Vec::new(),
-                attainment: None,
+                ..RowSla::default()
             },
-            metrics: None,
-            extras: None,
-            server_generation_tokens_delta: None,
-            server_counts: None,
-            server_settings: None,
-            per_gpu: None,
-            client: None,
-            source: None,
-            gpu: None,
-            timing: Timing::default(),
-            spec_decode: Value::Null,
-            phase_metrics: Value::Null,
-            cache: RowCache::default(),
-            memory: Value::Null,
-            normalization: Value::Null,
             server_command: shell_words(&argv),
             server_argv: argv,
             benchmark_command: "sota-loop bench".to_owned(),
@@ -268,7 +254,7 @@ impl RowWriter {
                 benchmark_help: self.benchmark_help.clone(),
                 ..Artifacts::default()
             },
-            warnings: Vec::new(),
+            ..Row::default()
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The work of a benchmark job: search, then interleaved repeats of the winners.
 
+mod decide;
+mod max_load;
+mod report;
+
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,22 +14,22 @@ use super::failure::RunFailure;
 use super::gpus;
 use super::launching::{self, Kept};
 use super::lineup::Lineup;
+use super::max_load::MaxLoad;
 use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
 use super::preparation;
 use super::prompts::Prompts;
-use super::ranking::{Standing, standings};
 use super::remote::Part;
 use super::request::BenchPayload;
-use super::row::{Row, RowStatus};
+use super::row::Row;
 use super::row_place::given_gpus;
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
 use super::session::{self, Phase, Session};
-use super::summary;
 use super::{BenchError, BenchResult};
 use crate::fault::Fault;
 use crate::job::{JobHandle, Outcome};
+use crate::launch::{self, GpuId};
 
 /// Runs a benchmark job to its end. No engine outlives this call.
 pub async fn run(payload: BenchPayload, job: JobHandle) -> Outcome {
@@ -56,10 +59,15 @@ struct Runner {
     launches: u32,
     /// Runs of this process that took time, for the pace.
     worked: u32,
+    gpus: Vec<GpuId>,
     warnings: Vec<String>,
     /// Candidates that are not launched, with the reason.
     unusable: HashMap<usize, RunFailure>,
+    max_loads: Vec<MaxLoad>,
 }
+
+/// The driver may list a process for a moment after its end.
+const AFTER_A_STOP: Duration = Duration::from_secs(20);
 
 /// Stops the whole job: cancelled, or something that no row can tell.
 enum Halt {
@@ -105,7 +113,9 @@ impl Runner {
             started: Instant::now(),
             launches: 0,
             worked: 0,
+            gpus: Vec::new(),
             unusable: HashMap::new(),
+            max_loads: Vec::new(),
             payload,
             job,
         })
@@ -116,8 +126,10 @@ impl Runner {
     }
 
     async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
+        self.gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
+        let patience = Duration::from_secs(self.plan().timeouts.wait_for_gpu_s);
         let gpu_ids = &self.plan().hardware.gpu_ids;
-        let Some(_gpus) = gpus::take(gpu_ids, self.deadline, &self.job).await? else {
+        let Some(_lock) = gpus::take(gpu_ids, self.deadline, patience, &self.job).await? else {
             return Ok(None);
         };
         container::sweep(self.plan(), &self.job).await;
@@ -141,6 +153,9 @@ impl Runner {
         if self.halted(measured).await? {
             return Ok(None);
         }
+        if self.part.measures() && self.max_loads(&arms).await? {
+            return Ok(None);
+        }
         self.finish().map(Some)
     }
 
@@ -153,6 +168,17 @@ impl Runner {
             Err(Halt::Cancelled) => Ok(true),
             Err(Halt::Error(error)) => Err(error),
         }
+    }
+
+    /// Waits for what was just ended to be gone, and refuses a foreign process;
+    /// false when cancelled.
+    async fn gpus_are_free(&self, session: &Session) -> Result<bool, BenchError> {
+        let name = &self.lineup.candidates[session.candidate].framework;
+        let framework = self.plan().frameworks.get(name);
+        if framework.is_some_and(|framework| framework.url.is_some()) {
+            return Ok(true);
+        }
+        gpus::wait_free(&self.plan().hardware.gpu_ids, AFTER_A_STOP, &self.job).await
     }
 
     /// Finds out what the frameworks are; false when cancelled meanwhile.
@@ -231,6 +257,7 @@ impl Runner {
         }
         let up = match kept {
             Some(up) => up,
+            None if !self.gpus_are_free(session).await? => return Err(Halt::Cancelled),
             None => match self.launch(session).await {
                 Ok(up) => kept.insert(up),
                 Err(failure) if failure.cancelled => return Err(Halt::Cancelled),
@@ -287,7 +314,7 @@ impl Runner {
         index: usize,
         up: &Kept,
     ) -> Result<Measured, RunFailure> {
-        let (scenario, load_index, load) = &self.lineup.cells[index];
+        let (scenario, load_index, load) = self.lineup.cell(index);
         let candidate = &self.lineup.candidates[session.candidate];
         let spec = RunSpec {
             plan: self.plan(),
@@ -305,8 +332,14 @@ impl Runner {
                 match session.phase {
                     Phase::Search => "search".to_owned(),
                     Phase::Measure => format!("repeat {}", session.repeat),
+                    Phase::MaxLoad => load.request_rate.map_or_else(
+                        || "max load".to_owned(),
+                        |rate| format!("max load, {rate} req/s"),
+                    ),
                 }
             ),
+            framework: &candidate.framework,
+            candidate_id: &candidate.id,
             raw: self.lineup.raw_path(self.job.dir(), session, index),
         };
         measure(&up.server, &spec, &self.job).await
@@ -320,14 +353,15 @@ impl Runner {
             return;
         };
         let log = server.log.display().to_string();
+        let patience = server.patience.as_secs();
         let Some(ended) = server.stop().await else {
             return;
         };
         let name = &self.lineup.candidates[candidate];
         if ended.killed {
             self.warnings.push(format!(
-                "{} {}: the server ignored SIGTERM for {} s and was killed ({log})",
-                name.framework, name.id, self.payload.plan.timeouts.stop_s
+                "{} {}: the server ignored SIGTERM for {patience} s and was killed ({log})",
+                name.framework, name.id
             ));
         }
         if let Some(reason) = ended.log_failure {
@@ -337,7 +371,7 @@ impl Runner {
     }
 
     fn cell(&self, session: &Session, index: usize) -> Result<Cell, BenchError> {
-        let (scenario, load_index, load) = &self.lineup.cells[index];
+        let (scenario, load_index, load) = self.lineup.cell(index);
         self.writer.cell(
             &self.lineup.candidates[session.candidate],
             session,
@@ -345,47 +379,6 @@ impl Runner {
             (*load_index, *load),
             self.lineup.raw_path(self.job.dir(), session, index),
         )
-    }
-
-    fn is_done(&self, cell: &Cell) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.key == cell.key && row.status == RowStatus::Ok)
-    }
-
-    /// Out of time, or an earlier repeat showed that the candidate cannot run.
-    fn reason_not_to_run(&self, session: &Session, cell: &Cell) -> Option<RunFailure> {
-        if let Some(failure) = self.unusable.get(&session.candidate) {
-            return Some(failure.clone());
-        }
-        let skipped = |reason: String| Some(RunFailure::of(RowStatus::Skipped, reason));
-        if self
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
-            return skipped(format!(
-                "max_wall_s of {} s is used up",
-                self.plan().search.max_wall_s.unwrap_or_default()
-            ));
-        }
-        if session.phase != Phase::Measure || session.repeat < 2 {
-            return None;
-        }
-        let earlier = self.rows.iter().find(|row| {
-            row.candidate_id == cell.candidate.id
-                && row.framework == cell.candidate.framework
-                && row.workload.scenario == cell.scenario.name
-                && row.phase == Phase::Measure
-                && row.repeat < session.repeat
-                && matches!(
-                    row.status,
-                    RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout
-                )
-        })?;
-        skipped(format!(
-            "repeat {} ended {}",
-            earlier.repeat, earlier.status
-        ))
     }
 
     fn record(&mut self, row: Row) -> Result<(), Halt> {
@@ -405,28 +398,6 @@ impl Runner {
             let left = (status.progress.total - status.progress.done).max(0.0);
             status.progress.eta_s = (worked > 0).then_some(left * pace);
         });
-    }
-
-    fn write_summary(&self) -> Result<(), BenchError> {
-        let dir: &Path = &self.payload.output_dir;
-        let text = summary::summary(&self.rows, self.job.id(), &self.warnings);
-        crate::disk::write_atomic(&dir.join("summary.md"), text.as_bytes())?;
-        let commands = summary::winning_commands(&self.rows);
-        crate::disk::write_atomic(&dir.join("winning-commands.md"), commands.as_bytes())?;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<BenchResult, BenchError> {
-        let winners: Vec<Standing> = standings(&self.rows)
-            .into_iter()
-            .filter_map(|cell| cell.into_iter().find(|standing| standing.ok > 0))
-            .collect();
-        Ok(BenchResult {
-            winners,
-            launches: self.launches,
-            wall_s: self.started.elapsed().as_secs_f64(),
-            warnings: self.warnings,
-        })
     }
 }
 

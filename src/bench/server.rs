@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::candidate::Candidate;
 use super::container::container_of;
-use super::failure::RunFailure;
+use super::failure::{BEFORE_READY, RunFailure};
 use super::load::{self, LoadRun};
 use super::plan::{Framework, Plan};
 use super::workload::{Input, Prompt};
@@ -44,6 +44,8 @@ pub struct Server {
     pub ready_s: f64,
     /// What the server says of itself once it is up.
     pub settings: Settings,
+    /// From the polite signal to the kill.
+    pub patience: Duration,
     /// None: it was running before, and goes on.
     running: Option<Running>,
 }
@@ -124,6 +126,17 @@ pub fn environment(plan: &Plan, framework: &Framework) -> IndexMap<String, Strin
     env
 }
 
+/// From the polite signal to the kill: what the plan allows, and no longer
+/// than the engine can make use of.
+fn patience(spec: &ServerSpec<'_>) -> Duration {
+    let allowed = spec.plan.timeouts.stop_s;
+    Duration::from_secs(
+        spec.engine
+            .polite_stop_s
+            .map_or(allowed, |most| most.min(allowed)),
+    )
+}
+
 impl Server {
     /// Launches the candidate and waits until it answers a request.
     pub async fn launch(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
@@ -156,7 +169,7 @@ impl Server {
             env,
             cwd: spec.cwd.clone(),
             log: spec.log.clone(),
-            stop: Duration::from_secs(spec.plan.timeouts.stop_s),
+            stop: patience(spec),
         };
         let refuse = |error: launch::LaunchError| RunFailure::failed(error.to_string());
         let container = container_of(spec.plan, spec.framework, job)
@@ -194,6 +207,7 @@ impl Server {
             log: spec.log.clone(),
             ready_s: 0.0,
             settings: Settings::default(),
+            patience: patience(spec),
             running: None,
         }
     }
@@ -208,7 +222,7 @@ impl Server {
         let mut cancelled = job.cancellation();
         tokio::select! {
             ended = self.ended() => {
-                Err(RunFailure::died(&ended, "before it was ready", &self.log))
+                Err(RunFailure::died(&ended, BEFORE_READY, &self.log))
             }
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(RunFailure::cancelled()),
             () = tokio::time::sleep(Duration::from_secs(limit)) => {

@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 /// What a session's rows are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Each candidate once, to find each framework's winners. These rows choose
     /// and never decide: the best of several noisy runs looks better than it is.
+    #[default]
     Search,
     /// Repeats of the winners, interleaved.
     Measure,
+    /// Runs that seek the highest load within the SLA; they compare nothing.
+    MaxLoad,
 }
 
 /// One session of one candidate.

@@ -13,9 +13,9 @@ use super::plan::Source;
 use super::row::RowSource;
 use crate::disk;
 use crate::engine::{Engine, Probe};
-use crate::job::state_dir;
 use crate::launch::{CaptureSpec, Container, capture};
 use crate::sha256;
+use crate::state_dir::state_dir;
 
 /// A checkout's state at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
+use super::max_load::MaxLoad;
+use super::metrics::Verdict;
 use super::ranking::{Standing, standings};
 use super::row::{Row, RowStatus};
+use super::session::Phase;
 
 /// The three parts: best commands by framework, the comparison across
 /// frameworks, and what failed or broke its SLA.
-pub fn summary(rows: &[Row], job_id: &str, warnings: &[String]) -> String {
+pub fn summary(rows: &[Row], job_id: &str, warnings: &[String], loads: &[MaxLoad]) -> String {
     let mut text = format!(
         "# Benchmark summary\n\nJob `{job_id}`, {} rows.\n",
         rows.len()
@@ -17,6 +20,10 @@ pub fn summary(rows: &[Row], job_id: &str, warnings: &[String]) -> String {
     best_commands(&mut text, &cells, rows);
     text.push_str("\n## Comparison\n\n");
     comparison(&mut text, &cells);
+    if !loads.is_empty() {
+        text.push_str("\n## Highest load within the SLA\n\n");
+        highest_loads(&mut text, loads);
+    }
     text.push_str("\n## Failed or over the SLA\n\n");
     failures(&mut text, rows);
     if !warnings.is_empty() {
@@ -133,9 +140,48 @@ fn comparison(text: &mut String, cells: &[Vec<Standing>]) {
     }
 }
 
+fn highest_loads(text: &mut String, loads: &[MaxLoad]) {
+    text.push_str(
+        "| scenario | framework | candidate | passes at req/s | fails at req/s | tried |\n",
+    );
+    text.push_str("| --- | --- | --- | ---: | ---: | --- |\n");
+    for load in loads {
+        let tried: Vec<String> = load
+            .trials
+            .iter()
+            .map(|trial| {
+                let verdict = match trial.verdict {
+                    Verdict::Pass => "pass",
+                    Verdict::Fail => "fail",
+                    Verdict::Undecided => "undecided",
+                };
+                format!(
+                    "{}: {verdict} ({:.1}%, {:.1} to {:.1})",
+                    trial.request_rate,
+                    trial.share * 100.0,
+                    trial.interval[0] * 100.0,
+                    trial.interval[1] * 100.0
+                )
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | `{}` | {} | {} | {} |",
+            load.scenario,
+            load.framework,
+            load.candidate_id,
+            number(load.highest_pass, 3),
+            number(load.lowest_fail, 3),
+            tried.join("; ")
+        );
+    }
+}
+
 fn failures(text: &mut String, rows: &[Row]) {
     let mut any = false;
-    for row in rows {
+    // A rate beyond what the SLA allows is an answer, no failure.
+    let compared = |row: &&Row| row.phase != Phase::MaxLoad || row.status != RowStatus::Ok;
+    for row in rows.iter().filter(compared) {
         let reason = match row.status {
             RowStatus::Ok if row.sla.passed => continue,
             RowStatus::Ok => format!("SLA: {}", row.sla.broken.join("; ")),

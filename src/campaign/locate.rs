@@ -88,6 +88,24 @@ pub fn locate(workspace: &Path, name: Option<&str>) -> Result<Found, CampaignErr
     match &known[..] {
         [] => Ok(Found::None),
         [one] => Ok(Found::Campaign(one.clone())),
-        _ => Err(CampaignError::Ambiguous { ids: ids() }),
+        _ => match &open_ones(&known)?[..] {
+            [one] => Ok(Found::Campaign(one.clone())),
+            _ => Err(CampaignError::Ambiguous { ids: ids() }),
+        },
     }
+}
+
+/// Campaigns that are neither finished nor superseded by another.
+fn open_ones(known: &[Campaign]) -> Result<Vec<Campaign>, CampaignError> {
+    let mut open = Vec::new();
+    let mut superseded = Vec::new();
+    for campaign in known {
+        let state = campaign.state()?;
+        superseded.extend(state.inputs().and_then(|inputs| inputs.supersedes.clone()));
+        if !state.is_finished() {
+            open.push(campaign.clone());
+        }
+    }
+    open.retain(|campaign| !superseded.contains(&campaign.id));
+    Ok(open)
 }

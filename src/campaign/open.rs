@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::event_log::{EventKind, NewEvent};
+use super::events::CampaignOpened;
 use super::infer::{self, ModelFacts};
-use super::{Campaign, CampaignError, campaigns, manifest};
+use super::log::NewEvent;
+use super::{Campaign, CampaignError, campaigns, render};
 use crate::job;
 
 /// What a campaign is opened with. What is left out is inferred from the
@@ -52,10 +53,16 @@ pub struct OpenRequest {
     pub checkout: Option<PathBuf>,
     /// Limits as in the plan's `sla`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub sla: Option<Value>,
     /// Limits on how far outputs may differ after a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub correctness: Option<Value>,
+    /// Fairness fields that may differ between the frameworks, as
+    /// `fairness[].field` of check_gap names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_differences: Option<Vec<String>>,
     /// Id of the campaign that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<String>,
@@ -78,21 +85,24 @@ pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), 
     if let Some(campaign) = same_campaign(workspace, &request)? {
         return Ok((campaign, true));
     }
+    if let Some(old) = &request.supersedes {
+        // It must be there; it stays as it is.
+        super::locate(workspace, Some(old))?;
+    }
     let request = complete(request)?;
     let model = request.model.clone().unwrap_or_default();
     let campaign = create(workspace, &model)?;
     for folder in ["help", "benchmark", "jobs", "humanize"] {
         crate::disk::create_dir(&campaign.root.join(folder))?;
     }
-    let body = json!({
-        "inputs": request,
-        "version": env!("CARGO_PKG_VERSION"),
-        "host": hostname(),
-    });
-    campaign
-        .log()
-        .append(NewEvent::new(EventKind::CampaignOpened, body))?;
-    manifest::render(&campaign)?;
+    let log = campaign.log();
+    log.forget_head()?;
+    log.append(NewEvent::of(&CampaignOpened {
+        inputs: request,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: hostname(),
+    }))?;
+    render::all(&campaign, &campaign.state()?)?;
     Ok((campaign, false))
 }
 
@@ -123,14 +133,10 @@ fn same_campaign(
 
 /// What was said at the first opening stays.
 fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), CampaignError> {
-    let events = campaign.log().read()?;
-    let Some(opened) = events
-        .iter()
-        .find(|event| event.kind == EventKind::CampaignOpened)
-    else {
+    let state = campaign.state()?;
+    let Some(recorded) = state.inputs().map(|inputs| json!(inputs)) else {
         return Ok(());
     };
-    let recorded = &opened.body["inputs"];
     let Value::Object(asked) = json!(asked) else {
         return Ok(());
     };
@@ -317,12 +323,29 @@ mod tests {
         };
         let (campaign, _) = open(dir.path(), asked).unwrap();
         assert!(campaign.id.contains("_my-model_"), "{}", campaign.id);
-        let inputs = &campaign.log().read().unwrap()[0].body["inputs"];
-        assert_eq!(inputs["precision"], "bf16");
-        assert_eq!(inputs["max_context"], 40960);
+        let state = campaign.state().unwrap();
+        let inputs = state.inputs().unwrap();
+        assert_eq!(inputs.precision.as_deref(), Some("bf16"));
+        assert_eq!(inputs.max_context, Some(40960));
 
         let error = complete(OpenRequest::default()).unwrap_err();
         assert!(error.to_string().contains("model"), "{error}");
+    }
+
+    #[test]
+    fn a_campaign_that_is_superseded_is_no_longer_the_open_one() {
+        use crate::campaign::{Found, locate};
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = open(dir.path(), request()).unwrap();
+        let mut next = request();
+        next.supersedes = Some("nobody".to_owned());
+        assert!(open(dir.path(), next.clone()).is_err());
+        next.supersedes = Some(first.id.clone());
+        next.precision = Some("fp8".to_owned());
+        let (second, there) = open(dir.path(), next).unwrap();
+        assert!(!there);
+        assert_ne!(first.id, second.id);
+        assert_eq!(locate(dir.path(), None).unwrap(), Found::Campaign(second));
     }
 
     #[test]

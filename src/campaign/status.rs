@@ -1,26 +1,14 @@
-//! `campaign status`: where a campaign stands, from its log alone.
+//! `campaign status`: where a campaign stands, from its log and one look at the
+//! checkout. It says enough to go on after any pause.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event_log::{Event, EventKind};
-use super::{Campaign, CampaignError};
-
-/// How far a campaign is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Opened; nothing is measured.
-    Opened,
-    /// A benchmark was started and has not ended.
-    Benchmarking,
-    /// Rows are there; no gap was decided since.
-    Measured,
-    /// A gap was decided on the newest rows.
-    Compared,
-}
+use super::gates::{self, GateState};
+use super::state::{AttemptState, snake};
+use super::{Campaign, CampaignError, FinishRecord, Phase, State, jobs, outlook, render};
 
 /// Where a campaign stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,16 +19,42 @@ pub struct CampaignStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<bool>,
     pub phase: Phase,
-    /// Rounds of the loop so far.
+    /// The present round of the loop, from 0.
     pub round: u32,
-    pub events: usize,
+    pub events: u64,
+    /// When the last event was written, UTC.
+    pub last_event: String,
+    pub model: String,
+    pub target: String,
+    pub compared: Vec<String>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<FinishRecord>,
+    /// Jobs that were started and have not ended, oldest first.
+    pub running_jobs: Vec<String>,
     /// The newest benchmark job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_job: Option<String>,
     /// The newest gap decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_decision: Option<String>,
+    pub gap: Option<GapBrief>,
+    /// What the newest root cause says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_cause: Option<String>,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<AttemptBrief>,
+    /// The patch that the last round planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_patch: Option<String>,
+    /// HEAD's tree as it is now, and the last one that was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_tree: Option<String>,
+    /// Every gate with what it waits for.
+    pub gates: Vec<GateState>,
     pub manifest_path: PathBuf,
+    pub checkpoint_path: PathBuf,
     pub log_path: PathBuf,
     pub rows_path: PathBuf,
     /// What is needed before the campaign can go on.
@@ -50,74 +64,126 @@ pub struct CampaignStatus {
     pub next: String,
 }
 
-/// Reads where the campaign stands.
+/// A gap decision in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GapBrief {
+    /// Number of its event, for citations.
+    pub event: u64,
+    pub decision: crate::gap::Decision,
+    pub label: super::events::BenchmarkLabel,
+    /// Tree of the target that was measured, where it is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geomean_gap_pct: Option<f64>,
+}
+
+/// An attempt in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptBrief {
+    pub id: String,
+    pub state: AttemptState,
+    pub change: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub improvement_pct: Option<f64>,
+}
+
+/// Records the ends of jobs, reads where the campaign stands, and renders its
+/// files where they are not as the log has them.
 pub fn status(campaign: &Campaign) -> Result<CampaignStatus, CampaignError> {
-    let events = campaign.log().read()?;
-    let phase = phase(&events);
-    let last_job = newest(&events, EventKind::BenchmarkStarted, "job_id");
-    let (missing, next) = outlook(campaign, phase, last_job.as_deref());
-    Ok(CampaignStatus {
+    let state = jobs::settle(campaign)?;
+    let rendered = render::all(campaign, &state)?;
+    let mut status = of(campaign, &state);
+    status.warnings.extend(rendered.warnings);
+    Ok(status)
+}
+
+/// Where the campaign stands by this state of its log; nothing is written.
+pub fn of(campaign: &Campaign, state: &State) -> CampaignStatus {
+    let world = campaign.look(state);
+    let gates = gates::evaluate(state, &world);
+    let inputs = state.inputs();
+    CampaignStatus {
         campaign: campaign.id.clone(),
         root: campaign.root.clone(),
         resumed: None,
-        phase,
-        round: events
+        phase: state.phase(),
+        round: state.round(),
+        events: state.events,
+        last_event: state.last_time.clone(),
+        model: inputs
+            .and_then(|inputs| inputs.model.clone())
+            .unwrap_or_default(),
+        target: state.target().to_owned(),
+        compared: state.compared().to_vec(),
+        finished: None,
+        running_jobs: state
+            .pending_jobs()
             .iter()
-            .filter_map(|event| event.round)
-            .max()
-            .unwrap_or(0),
-        events: events.len(),
-        last_decision: newest(&events, EventKind::GapChecked, "decision"),
+            .map(|job| job.id.to_owned())
+            .collect(),
+        last_job: state
+            .benchmarks_started
+            .last()
+            .map(|job| job.body.job_id.clone()),
+        gap: state.gaps.last().map(|gap| GapBrief {
+            event: gap.seq,
+            decision: gap.body.record.decision,
+            label: gap.body.label,
+            tree: gap.body.verified_tree().map(str::to_owned),
+            geomean_gap_pct: gap.body.record.geomean_gap_pct,
+        }),
+        root_cause: state
+            .root_causes
+            .last()
+            .map(|cause| format!("{} (event {})", cause.body.summary, cause.seq)),
+        attempts: attempts(state),
+        next_patch: state
+            .rounds
+            .last()
+            .and_then(|round| round.body.next_patch.clone()),
+        tree: world.checkout.tree(),
+        accepted_tree: state.accepted_tree().map(str::to_owned),
         manifest_path: campaign.root.join("manifest.md"),
+        checkpoint_path: campaign.root.join("humanize/model-loop-checkpoint.md"),
         log_path: campaign.log().path().to_path_buf(),
         rows_path: campaign.rows_path(),
-        last_job,
-        missing,
-        warnings: Vec::new(),
-        next,
-    })
-}
-
-fn phase(events: &[Event]) -> Phase {
-    let last = events.iter().rev().find_map(|event| match event.kind {
-        EventKind::CampaignOpened => None,
-        EventKind::BenchmarkStarted => Some(Phase::Benchmarking),
-        EventKind::BenchmarkEnded => Some(Phase::Measured),
-        EventKind::GapChecked => Some(Phase::Compared),
-    });
-    last.unwrap_or(Phase::Opened)
-}
-
-fn newest(events: &[Event], kind: EventKind, key: &str) -> Option<String> {
-    let event = events.iter().rev().find(|event| event.kind == kind)?;
-    Some(event.body.get(key)?.as_str()?.to_owned())
-}
-
-fn outlook(campaign: &Campaign, phase: Phase, job: Option<&str>) -> (Vec<String>, String) {
-    let root = campaign.root.display();
-    match phase {
-        Phase::Opened => (
-            vec!["a benchmark of the target and of every framework compared".to_owned()],
-            format!(
-                "run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"
-            ),
-        ),
-        Phase::Benchmarking => (
-            vec!["the end of the running benchmark".to_owned()],
-            format!(
-                "run_benchmark {{\"job_id\": \"{}\", \"wait_s\": 240}}",
-                job.unwrap_or_default()
-            ),
-        ),
-        Phase::Measured => (
-            vec!["a gap decision on the newest rows".to_owned()],
-            format!("check_gap {{\"campaign\": \"{root}\"}}"),
-        ),
-        Phase::Compared => (
-            Vec::new(),
-            format!(
-                "run_benchmark {{\"campaign\": \"{root}\", \"label\": \"smoke\", \"plan\": \"/abs/plan.yaml\"}}"
-            ),
-        ),
+        missing: outlook::missing(state, &gates),
+        warnings: warnings(state),
+        next: outlook::next(campaign, state, &world, &gates),
+        gates,
     }
+}
+
+fn attempts(state: &State) -> Vec<AttemptBrief> {
+    state
+        .attempts()
+        .map(|attempt| {
+            let closed = attempt.closed.map(|closed| &closed.body);
+            AttemptBrief {
+                id: attempt.id().to_owned(),
+                state: attempt.state(),
+                change: attempt.opened.body.target.change.clone(),
+                outcome: closed.map(|closed| snake(&closed.outcome)),
+                improvement_pct: closed
+                    .and_then(|closed| closed.measured.as_ref())
+                    .map(|measured| measured.improvement_pct),
+            }
+        })
+        .collect()
+}
+
+fn warnings(state: &State) -> Vec<String> {
+    state
+        .adopted
+        .iter()
+        .map(|adopted| {
+            format!(
+                "event {}: the log up to event {} was taken over: {}",
+                adopted.seq, adopted.body.seq, adopted.body.reason
+            )
+        })
+        .collect()
 }

@@ -33,7 +33,7 @@ pub fn analyse(payload: &CapturePayload, traces: &[TraceFile]) -> Result<Analyse
         mapping_input: mapping,
         compare_input: leader_traces(payload),
         framework: Some(payload.engine.clone()),
-        detail: triage::Detail::Full,
+        detail: crate::detail::Detail::Full,
         ..TriageRequest::default()
     };
     let mut warnings = Vec::new();

@@ -62,7 +62,7 @@ impl Capture {
             .update(|status| status.progress.total = recordings as f64 + 1.0);
         let lock = match &self.payload.source {
             ServerSource::Launch { .. } => {
-                gpus::take(&self.payload.gpu_ids, None, &self.job).await?
+                gpus::take(&self.payload.gpu_ids, None, Duration::ZERO, &self.job).await?
             }
             // Its own processes use the GPUs.
             ServerSource::Url { .. } => gpus::lock(&self.payload.gpu_ids, None, &self.job).await?,

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use comfy_table::CellAlignment;
+use comfy_table::Cell;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::{self, Output};
-use crate::bench::{self, BenchRecord, Place};
+use super::output::{self, Mood, Output};
+use crate::bench::{self, BenchRecord, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
 
@@ -66,6 +66,9 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     output.record(&record, human)?;
     match record.failure {
         Some(fault) => Err(fault),
+        None if record.state == JobState::Cancelled && !args.cancel => {
+            std::process::exit(super::CANCELLED)
+        }
         None => Ok(()),
     }
 }
@@ -122,7 +125,10 @@ pub(super) async fn follow(job: &JobFolder, output: &Output) -> Result<JobState,
             .progress
             .eta_s
             .map_or_else(String::new, |eta| format!(" (about {eta:.0} s left)"));
-        bar.set_message(format!("{}{left}", status.message));
+        let rate = status.live["tokens_per_s"]
+            .as_f64()
+            .map_or_else(String::new, |rate| format!(", {rate:.0} tok/s"));
+        bar.set_message(format!("{}{rate}{left}", status.message));
         if status.state.is_final() {
             bar.finish_and_clear();
             return Ok(status.state);
@@ -180,29 +186,35 @@ fn rows_table(record: &BenchRecord) -> String {
         "p50 TTFT ms",
         "p50 TPOT ms",
     ]);
-    for index in [4, 7, 8, 9] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    output::right(&mut table, &[4, 7, 8, 9]);
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
     for row in record.rows.iter().rev() {
+        let status = match &row.failure_reason {
+            Some(reason) => format!("{}: {reason}", row.status),
+            None => row.status.to_string(),
+        };
+        let mood = match row.status {
+            RowStatus::Ok => Mood::Plain,
+            RowStatus::Skipped => Mood::Doubtful,
+            RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout => Mood::Bad,
+        };
+        let sla = match row.sla_passed {
+            true => output::cell("passed", Mood::Plain),
+            false => output::cell("broken", Mood::Bad),
+        };
         table.add_row([
-            row.framework.clone(),
-            row.candidate_id.clone(),
-            row.scenario.clone(),
-            format!("{:?}", row.phase).to_lowercase(),
-            row.repeat.to_string(),
-            match &row.failure_reason {
-                Some(reason) => format!("{}: {reason}", row.status),
-                None => row.status.to_string(),
-            },
-            if row.sla_passed { "passed" } else { "broken" }.to_owned(),
-            number(row.request_throughput, 3),
-            number(row.p50_ttft_ms, 1),
-            number(row.p50_tpot_ms, 2),
+            Cell::new(&row.framework),
+            Cell::new(&row.candidate_id),
+            Cell::new(&row.scenario),
+            Cell::new(format!("{:?}", row.phase).to_lowercase()),
+            Cell::new(row.repeat),
+            output::cell(status, mood),
+            sla,
+            Cell::new(number(row.request_throughput, 3)),
+            Cell::new(number(row.p50_ttft_ms, 1)),
+            Cell::new(number(row.p50_tpot_ms, 2)),
         ]);
     }
     let mut text = table.to_string();

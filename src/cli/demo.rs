@@ -19,6 +19,7 @@ const PLAN: &str = include_str!("../../references/demo-plan.yaml");
 const EXAMPLES: &str = "\
 Examples:
   sota-loop demo
+  sota-loop demo --loop
   sota-loop demo --dir /tmp/demo
 
 Needs no GPU, no model and no network: the engines are simulated with a stated cost model.";
@@ -30,10 +31,17 @@ pub struct DemoArgs {
     /// Folder for everything that the demo writes [default: out/demo-<time>].
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Play a whole campaign: from 6% behind to tied by one patch, with every
+    /// step that is refused on the way. Needs git and python3; under two minutes.
+    #[arg(long = "loop")]
+    whole_loop: bool,
 }
 
 pub fn run(args: DemoArgs, output: &Output) -> Result<(), Fault> {
     let workspace = workspace(args.dir)?;
+    if args.whole_loop {
+        return super::demo_loop::run(&workspace, output);
+    }
     let plan = plan()?;
     disk::write_atomic(&workspace.join("plan.yaml"), plan.as_bytes())?;
     let runtime = super::runtime()?;

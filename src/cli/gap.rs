@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::CellAlignment;
+use comfy_table::Cell;
 
-use super::output::{self, Output};
+use super::output::{self, Mood, Output};
+use super::why;
+use crate::bench::timeline::{Timeline, read_any};
 use crate::fault::Fault;
-use crate::gap::{self, GapRecord, GapRequest, ScenarioGap};
+use crate::gap::{self, GapRecord, GapRequest, ScenarioGap, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
   sota-loop gap out/candidates.jsonl --target sglang
   sota-loop gap out/candidates.jsonl --target sglang --metric p50_ttft_ms
 
-Positive gaps mean that the target is better. docs/gap.md states every rule.";
+Positive gaps mean that the target is better. docs/gap.md states every rule,
+docs/attribution.md how the time is split over causes.";
 
 /// Decide how far a framework is from the leader.
 #[derive(Debug, Args)]
@@ -28,6 +31,9 @@ pub struct GapArgs {
     /// A metric of the rows.
     #[arg(long, default_value = "request_throughput")]
     metric: String,
+    /// Draw the runs of each scenario over time, as SVG files in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pictures: Option<PathBuf>,
 }
 
 pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
@@ -36,8 +42,62 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
         metric: args.metric,
         ..GapRequest::new(args.target)
     };
-    let record = gap::check(&request, &rows)?;
-    output.record(&record, human)
+    let mut record = gap::check(&request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    let runs: Vec<_> = record
+        .scenarios
+        .iter()
+        .map(|scenario| runs_of(scenario, &rows))
+        .collect();
+    if let Some(folder) = &args.pictures {
+        for (scenario, runs) in record.scenarios.iter().zip(&runs) {
+            if let (Some(explanation), Some((target, leader))) = (&scenario.explanation, runs) {
+                let path = folder.join(format!("{}.svg", file_name(&place(scenario))));
+                why::draw(&path, target, leader, &why::title(explanation))?;
+            }
+        }
+    }
+    output.record(&record, |record| {
+        let mut text = String::new();
+        for (scenario, runs) in record.scenarios.iter().zip(&runs) {
+            if let Some(explanation) = &scenario.explanation {
+                let runs = runs.as_ref().map(|(target, leader)| (target, leader));
+                text.push_str(&format!(
+                    "{}\n{}\n\n",
+                    place(scenario),
+                    why::human(explanation, runs)
+                ));
+            }
+        }
+        text + &human(record)
+    })
+}
+
+/// Both timelines of a scenario's attribution.
+fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
+    scenario.explanation.as_ref()?;
+    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    // The attribution has read both; a picture less is no failure.
+    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+}
+
+fn file_name(place: &str) -> String {
+    place
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+/// The scenario with its load.
+fn place(scenario: &ScenarioGap) -> String {
+    match (scenario.request_rate, scenario.max_concurrency) {
+        (None, None) => scenario.scenario.clone(),
+        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
+        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
+        (Some(rate), Some(cap)) => {
+            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
+        }
+    }
 }
 
 /// One line a scenario, then the decision and why.
@@ -51,13 +111,17 @@ pub(super) fn human(record: &GapRecord) -> String {
         "95% interval",
         "verdict",
     ]);
-    for index in [3, 4, 5] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    output::right(&mut table, &[3, 4, 5]);
     for scenario in &record.scenarios {
-        table.add_row(line(scenario));
+        let mood = match scenario.verdict {
+            Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Behind => Mood::Bad,
+            Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
+        };
+        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
+        let mut cells = line(scenario).map(Cell::new).to_vec();
+        cells.push(output::cell(verdict, mood));
+        table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
     if let Some(gap) = record.geomean_gap_pct {
@@ -77,7 +141,7 @@ pub(super) fn human(record: &GapRecord) -> String {
     text
 }
 
-fn line(scenario: &ScenarioGap) -> [String; 7] {
+fn line(scenario: &ScenarioGap) -> [String; 6] {
     let side = |side: &Option<gap::Side>| match side {
         Some(side) => {
             let mean = side
@@ -87,16 +151,8 @@ fn line(scenario: &ScenarioGap) -> [String; 7] {
         }
         None => "-".to_owned(),
     };
-    let place = match (scenario.request_rate, scenario.max_concurrency) {
-        (None, None) => scenario.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
-        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
-        }
-    };
     [
-        place,
+        place(scenario),
         side(&scenario.target),
         side(&scenario.leader),
         scenario.n.to_string(),
@@ -107,6 +163,5 @@ fn line(scenario: &ScenarioGap) -> [String; 7] {
             || "-".to_owned(),
             |[low, high]| format!("{low:+.2} to {high:+.2}"),
         ),
-        format!("{:?}", scenario.verdict).to_lowercase(),
     ]
 }

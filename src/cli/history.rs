@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Output;
+use crate::detail::Detail;
 use crate::fault::Fault;
-use crate::history::{self, Card, Detail, Finding, QueryRecord, QueryRequest};
+use crate::history::{self, Card, Finding, QueryRecord, QueryRequest};
 
 const EXAMPLES: &str = "\
 Examples:

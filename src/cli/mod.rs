@@ -10,17 +10,26 @@ mod agent;
 mod bench;
 mod call;
 mod capture;
+mod completions;
 mod demo;
+mod demo_loop;
+mod describe;
 mod gap;
+mod gate;
 mod guard;
 mod history;
+mod import;
 mod ncu;
 pub mod output;
+mod patience;
 mod pipeline;
+mod report;
 mod serve;
 mod sim;
 mod supervise;
 mod triage;
+mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -42,21 +51,37 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the command failed (the error says why); 2 the arguments are wrong.";
+Examples:
+  sota-loop demo                                         the whole thing on simulated engines
+  sota-loop bench plan.yaml                              measure
+  sota-loop gap out/candidates.jsonl --target sglang     decide
+  sota-loop report out                                   look at it
+
+Exit codes: 0 done; 1 the command failed, and the error says why; 2 the arguments are wrong;
+130 the job was cancelled while it was followed. Colours only on a terminal, and not with
+NO_COLOR set.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
+    Watch(watch::WatchArgs),
+    Report(report::ReportArgs),
     Gap(gap::GapArgs),
+    Import(import::ImportArgs),
+    Why(why::WhyArgs),
     Capture(Box<capture::CaptureArgs>),
     Triage(triage::TriageArgs),
     History(history::HistoryArgs),
     Pipeline(pipeline::PipelineArgs),
     Ncu(ncu::NcuArgs),
     Serve(serve::ServeArgs),
+    Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
     Call(call::CallArgs),
+    Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Describe(describe::DescribeArgs),
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
@@ -89,7 +114,7 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(output::colours(&std::io::stderr()))
         .init();
 }
 
@@ -97,20 +122,31 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
     match command {
         Command::Demo(args) => demo::run(args, output),
         Command::Bench(args) => bench::run(args, output),
+        Command::Watch(args) => watch::run(args, output),
+        Command::Report(args) => report::run(args, output),
         Command::Gap(args) => gap::run(args, output),
+        Command::Import(args) => import::run(args, output),
+        Command::Why(args) => why::run(args, output),
         Command::Capture(args) => capture::run(*args, output),
         Command::Triage(args) => triage::run(args, output),
         Command::History(args) => history::run(args, output),
         Command::Pipeline(args) => pipeline::run(args, output),
         Command::Ncu(args) => ncu::run(args, output),
         Command::Serve(args) => serve::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Sim(args) => sim::run(*args),
         Command::Call(args) => call::run(args, output),
+        Command::Completions(args) => completions::run(args, output),
+        Command::Describe(args) => describe::run(args),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
         Command::Agent(args) => agent::run(args),
     }
 }
+
+/// Exit code of a job that was cancelled while it was followed, as a shell
+/// gives it to a program that Ctrl-C ended.
+const CANCELLED: i32 = 130;
 
 /// A runtime for commands that wait on engines, jobs or hosts.
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::{self, Output};
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
-use crate::ncu::{self, CollectRequest, Detail, DigestRecord, DigestRequest, TriedEdit};
+use crate::ncu::{self, CollectRequest, DigestRecord, DigestRequest, TriedEdit};
 
 const EXAMPLES: &str = "\
 Examples:

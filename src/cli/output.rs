@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::fault::{Fault, FaultCode};
@@ -49,9 +49,13 @@ impl Output {
             print(&serde_json::to_string_pretty(fault).unwrap_or_else(|_| fault.message.clone()));
             return;
         }
-        let mut text = format!("error: {}\n", fault.message);
+        let (red, cyan, plain) = match colours(&io::stderr()) {
+            true => ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[0m"),
+            false => ("", "", ""),
+        };
+        let mut text = format!("{red}error:{plain} {}\n", fault.message);
         if !fault.hint.is_empty() {
-            text.push_str(&format!(" hint: {}\n", fault.hint));
+            text.push_str(&format!(" {cyan}hint:{plain} {}\n", fault.hint));
         }
         for fact in &fault.evidence {
             text.push_str(&format!("  see: {fact}\n"));
@@ -61,17 +65,58 @@ impl Output {
     }
 }
 
+/// Width of tables where no terminal bounds them.
+const PLAIN_WIDTH: u16 = 160;
+
+/// Whether this stream shows colours: it is a terminal, and `NO_COLOR` is not set.
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// An aligned table that fits the terminal.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
+    let bold = |title: &&str| Cell::new(title).add_attribute(Attribute::Bold);
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.iter().copied());
-    if !io::stdout().is_terminal() {
-        table.set_width(160);
+        .set_header(header.iter().map(bold));
+    if !colours(&io::stdout()) {
+        table.force_no_tty();
     }
+    let size = ratatui::crossterm::terminal::size().ok();
+    let width = size.filter(|_| io::stdout().is_terminal());
+    table.set_width(width.map_or(PLAIN_WIDTH, |(columns, _)| columns));
     table
+}
+
+/// Aligns columns to the right.
+pub fn right(table: &mut Table, columns: &[usize]) {
+    for &index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// How a word is meant, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Good,
+    Doubtful,
+    Bad,
+    Plain,
+}
+
+/// A cell whose colour says how it is meant; the word says it too.
+pub fn cell(text: impl ToString, mood: Mood) -> Cell {
+    let cell = Cell::new(text);
+    match mood {
+        Mood::Good => cell.fg(Color::Green),
+        Mood::Doubtful => cell.fg(Color::Yellow),
+        Mood::Bad => cell.fg(Color::Red),
+        Mood::Plain => cell,
+    }
 }
 
 /// Prints a line; a closed pipe (`| head`) ends the program quietly.

@@ -6,10 +6,11 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
+use super::patience::patiently;
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::pipeline::{
-    self, Change, Comparison, Detail, LayerFlow, PassChoice, PassRow, PipelineRecord,
-    PipelineRequest,
+    self, Change, Comparison, LayerFlow, PassChoice, PassRow, PipelineRecord, PipelineRequest,
 };
 use crate::trace::Stage;
 
@@ -78,7 +79,7 @@ pub fn run(args: PipelineArgs, output: &Output) -> Result<(), Fault> {
         }
     };
     let listed = !args.layers.is_empty();
-    let record = pipeline::analyze(&PipelineRequest {
+    let request = PipelineRequest {
         trace: args.trace,
         config: args.config,
         pass: args.pass,
@@ -90,7 +91,13 @@ pub fn run(args: PipelineArgs, output: &Output) -> Result<(), Fault> {
         report: args.report,
         perfetto: args.perfetto,
         detail: Detail::Full,
-    })?;
+    };
+    let inputs = [
+        Some(request.trace.as_path()),
+        request.compare_trace.as_deref(),
+    ];
+    let work = || pipeline::analyze(&request);
+    let record = patiently(output, "reading traces", &inputs, work)?;
     output.record(&record, |record| human(record, listed))
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 
+use crate::bench;
 use crate::bench::remote::conduct;
-use crate::bench::{self, BenchError};
-use crate::campaign::{self, Campaign, EventKind};
+use crate::campaign;
 use crate::capture;
+use crate::checks;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobHandle, JobSpec, JobState, Outcome};
 
@@ -20,6 +20,9 @@ pub struct SuperviseArgs {
 
 pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
     let state = super::runtime()?.block_on(job::supervise(&args.dir, work))?;
+    if let Some(campaign) = campaign::of_job(&args.dir) {
+        campaign::settle(&campaign)?;
+    }
     // A scheduler that started this goes by the exit status.
     match state {
         JobState::Done => Ok(()),
@@ -34,7 +37,17 @@ pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
 /// Sends a job to the domain of its kind.
 async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
     match spec.kind.as_str() {
-        bench::KIND => benchmark(spec, handle).await,
+        bench::KIND => match bench::payload_of(spec.payload.clone()) {
+            Ok(payload) => match payload.plan.remote() {
+                Some(executor) => conduct(spec, payload, executor, handle).await,
+                None => bench::run(payload, handle).await,
+            },
+            Err(error) => Outcome::Failed(error.into()),
+        },
+        checks::KIND => match checks::payload_of(spec.payload) {
+            Ok(payload) => checks::run(payload, handle).await,
+            Err(error) => Outcome::Failed(error.into()),
+        },
         capture::KIND => match capture::payload_of(spec.payload) {
             Ok(payload) => capture::run(payload, handle).await,
             Err(error) => Outcome::Failed(error.into()),
@@ -45,30 +58,4 @@ async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
             "it was made by another version of sota-loop; use that version",
         )),
     }
-}
-
-async fn benchmark(spec: JobSpec, handle: JobHandle) -> Outcome {
-    let payload = match bench::payload_of(spec.payload.clone()) {
-        Ok(payload) => payload,
-        Err(error) => return Outcome::Failed(BenchError::into(error)),
-    };
-    let root = payload.campaign.clone();
-    let outcome = match payload.plan.remote() {
-        Some(executor) => conduct(spec.clone(), payload, executor, handle).await,
-        None => bench::run(payload, handle).await,
-    };
-    if let Some(root) = root {
-        let campaign = Campaign::at(&root);
-        let state = match &outcome {
-            Outcome::Done(_) => "done",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Failed(_) => "failed",
-        };
-        let body = json!({"job_id": spec.id, "state": state});
-        let files = campaign::smoke_files(&campaign);
-        if let Err(error) = campaign::note(&campaign, EventKind::BenchmarkEnded, body, files) {
-            return Outcome::Failed(error.into());
-        }
-    }
-    outcome
 }

@@ -6,11 +6,13 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
+use super::patience::patiently;
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::trace::short;
 use crate::triage::{
-    self, Bubble, Detail, FusionRow, KernelRow, OverlapRow, StageComparison, StageRecord,
-    TriageRecord, TriageRequest,
+    self, Bubble, FusionRow, KernelRow, OverlapRow, StageComparison, StageRecord, TriageRecord,
+    TriageRequest,
 };
 
 const EXAMPLES: &str = "\
@@ -59,7 +61,13 @@ pub fn run(args: TriageArgs, output: &Output) -> Result<(), Fault> {
         rank: args.rank,
         detail: Detail::Full,
     };
-    let mut record = triage::analyze(&request)?;
+    let inputs = [
+        Some(request.input.as_path()),
+        request.mapping_input.as_deref(),
+        request.compare_input.as_deref(),
+    ];
+    let work = || triage::analyze(&request);
+    let mut record = patiently(output, "reading traces", &inputs, work)?;
     let report = triage::write_report(&args.out, &record)?;
     record.report_path = Some(report.markdown);
     output.record(&record, human)

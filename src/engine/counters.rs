@@ -11,6 +11,7 @@ use crate::http::{self, Base, Limits};
 /// Counters of one moment, or, after [`Counts::since`], of a run. A counter
 /// that the engine does not have is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Counts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_tokens: Option<f64>,
@@ -30,6 +31,11 @@ pub struct Counts {
     pub draft_tokens: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_tokens: Option<f64>,
+    /// Seconds that requests waited for the scheduler, and how many did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued_requests: Option<f64>,
     /// Gauges: tokens that the KV cache holds, and how drafts do just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_cache_tokens: Option<f64>,
@@ -54,6 +60,8 @@ impl Counts {
             drafts: delta(|counts| counts.drafts),
             draft_tokens: delta(|counts| counts.draft_tokens),
             accepted_tokens: delta(|counts| counts.accepted_tokens),
+            queue_seconds: delta(|counts| counts.queue_seconds),
+            queued_requests: delta(|counts| counts.queued_requests),
             ..*self
         }
     }
@@ -71,6 +79,12 @@ impl Counts {
             (Some(accepted), Some(drafts)) if drafts > 0.0 => Some(1.0 + accepted / drafts),
             _ => self.accept_length.filter(|length| *length > 0.0),
         }
+    }
+
+    /// Mean wait of a request for the scheduler, in milliseconds.
+    pub fn queue_ms(&self) -> Option<f64> {
+        let requests = self.queued_requests.filter(|requests| *requests > 0.0)?;
+        Some(self.queue_seconds? * 1e3 / requests)
     }
 
     /// Share of drafted tokens that were accepted.
@@ -97,6 +111,8 @@ pub async fn snapshot(engine: &Engine, base: &Base, limits: Limits) -> Option<Co
         drafts: sum(&names.drafts),
         draft_tokens: sum(&names.draft_tokens),
         accepted_tokens: sum(&names.accepted_tokens),
+        queue_seconds: sum(&names.queue_seconds),
+        queued_requests: sum(&names.queued_requests),
         kv_cache_tokens: gauge(&engine.gauges.kv_cache_tokens),
         accept_length: gauge(&engine.gauges.accept_length),
         accept_rate: gauge(&engine.gauges.accept_rate),
@@ -110,6 +126,7 @@ async fn metrics(base: &Base, limits: Limits) -> Option<String> {
 
 /// Settings that a server says it runs with; absent where it does not say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

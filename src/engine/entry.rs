@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::EngineError;
 use super::facts::Engine;
+use crate::references;
 
 /// The words before a server's arguments, and what runs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +234,9 @@ struct Wrappers {
 }
 
 static WRAPPERS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    toml::from_str::<Wrappers>(include_str!("../../references/command-wrappers.toml"))
+    let built_in = include_str!("../../references/command-wrappers.toml");
+    let own = references::load::<Wrappers>("command-wrappers.toml", built_in);
+    own.or_else(|_| toml::from_str(built_in))
         .map(|wrappers| wrappers.programs)
         .unwrap_or_default()
 });

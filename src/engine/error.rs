@@ -9,6 +9,8 @@ pub enum EngineError {
         name: String,
         nearest: Option<String>,
     },
+    #[error("the catalogue of an engine: {0}")]
+    Catalogue(String),
     #[error("framework {framework}: engine `{engine}` has no entry point of its own")]
     NoEntry { framework: String, engine: String },
     #[error("framework {framework}: none of its programs is on the path ({tried}), nor python3")]
@@ -80,6 +82,9 @@ impl From<EngineError> for Fault {
                 "set `engine` to the dialect of the server: {}",
                 super::names().collect::<Vec<_>>().join(", ")
             ),
+            EngineError::Catalogue(_) => {
+                "mend the file, or unset SOTA_REFERENCES to use the built-in ones".to_owned()
+            }
             EngineError::NoEntry { .. } => {
                 "give `command`, for example [my-server, --port, \"{port}\"]".to_owned()
             }

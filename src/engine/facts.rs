@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{EngineError, Profiler};
 use crate::nearest::nearest;
+use crate::references;
 
 /// How an engine is started and spoken to.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +64,8 @@ pub struct Engine {
     pub flush_path: Option<String>,
     /// A guess for the cost estimate until a launch was measured.
     pub typical_ready_s: f64,
+    /// Seconds after which it will not follow a polite signal any more.
+    pub polite_stop_s: Option<u64>,
     /// Variables that move caches of compiled kernels.
     #[serde(default)]
     pub jit_cache_env: Vec<String>,
@@ -99,6 +102,9 @@ pub struct CounterNames {
     pub drafts: Vec<String>,
     pub draft_tokens: Vec<String>,
     pub accepted_tokens: Vec<String>,
+    /// Seconds that requests waited for the scheduler, and how many did.
+    pub queue_seconds: Vec<String>,
+    pub queued_requests: Vec<String>,
 }
 
 /// Prometheus gauges.
@@ -169,34 +175,62 @@ pub(super) fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     Regex::new(&text).map_err(serde::de::Error::custom)
 }
 
-static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
-    [
+/// The engines' files, in the order in which they are named to people.
+const FILES: [(&str, &str); 5] = [
+    (
+        "engines/sglang.toml",
         include_str!("../../references/engines/sglang.toml"),
+    ),
+    (
+        "engines/vllm.toml",
         include_str!("../../references/engines/vllm.toml"),
+    ),
+    (
+        "engines/trtllm.toml",
         include_str!("../../references/engines/trtllm.toml"),
+    ),
+    (
+        "engines/tokenspeed.toml",
         include_str!("../../references/engines/tokenspeed.toml"),
+    ),
+    (
+        "engines/openai.toml",
         include_str!("../../references/engines/openai.toml"),
-    ]
-    .iter()
-    // A unit test proves that every compiled-in file parses.
-    .filter_map(|text| toml::from_str(text).ok())
-    .collect()
+    ),
+];
+
+static ENGINES: LazyLock<Vec<Result<Engine, String>>> = LazyLock::new(|| {
+    FILES
+        .iter()
+        .map(|(name, built_in)| references::load(name, built_in).map_err(|error| error.to_string()))
+        .collect()
 });
 
 /// The engine of that name.
 pub fn engine(name: &str) -> Result<&'static Engine, EngineError> {
-    ENGINES
-        .iter()
-        .find(|engine| engine.name == name)
-        .ok_or_else(|| EngineError::Unknown {
-            name: name.to_owned(),
-            nearest: nearest(name, names()).map(str::to_owned),
-        })
+    // A file that cannot be read might be the one that is asked for.
+    let mut broken = None;
+    for read in ENGINES.iter() {
+        match read {
+            Ok(engine) if engine.name == name => return Ok(engine),
+            Ok(_) => {}
+            Err(problem) => broken = Some(problem),
+        }
+    }
+    if let Some(problem) = broken {
+        return Err(EngineError::Catalogue(problem.clone()));
+    }
+    Err(EngineError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest(name, names()).map(str::to_owned),
+    })
 }
 
 /// Names of the known engines.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ENGINES.iter().map(|engine| engine.name.as_str())
+    ENGINES
+        .iter()
+        .filter_map(|read| Some(read.as_ref().ok()?.name.as_str()))
 }
 
 #[cfg(test)]

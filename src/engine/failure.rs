@@ -6,6 +6,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::facts::regex;
+use crate::references;
 
 /// A known cause and the line that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +32,15 @@ struct Catalogue {
 }
 
 static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
-    toml::from_str::<Catalogue>(include_str!("../../references/failure-signatures.toml"))
-        .map(|catalogue| catalogue.signature)
-        .unwrap_or_default()
+    let built_in = include_str!("../../references/failure-signatures.toml");
+    match references::load::<Catalogue>("failure-signatures.toml", built_in) {
+        Ok(catalogue) => catalogue.signature,
+        Err(error) => {
+            // A failure is reported all the same, by its telling line.
+            tracing::warn!(%error, "failures are not classified");
+            Vec::new()
+        }
+    }
 });
 
 /// The most telling line of a log, if any is known.
@@ -89,6 +96,30 @@ mod tests {
                 "ModuleNotFoundError: No module named 'sglang'",
                 "missing_module",
             ),
+            (
+                "ImportError: tokenizers>=0.22.0,<=0.23.0 is required for a normal functioning of this module, but found tokenizers==0.23.2.",
+                "missing_module",
+            ),
+            (
+                "(EngineCore pid=792) ValueError: Free memory on device cuda:0 (3.1/79.11 GiB) on startup is less than desired GPU memory utilization (0.85, 67.24 GiB).",
+                "oom",
+            ),
+            (
+                "ValueError: To serve at least one request with the models's max seq len (40960), (5.62 GiB KV cache is needed, which is larger than the available KV cache memory (1.20 GiB).",
+                "oom",
+            ),
+            (
+                "Error: No such option: --tp-size (Possible options: --tp_size)",
+                "unknown_flag",
+            ),
+            (
+                "ValueError: The checkpoint you are trying to load has model type `foo` but Transformers does not recognize this architecture.",
+                "unsupported_model",
+            ),
+            (
+                "RuntimeError: Failed to bind socket to 127.0.0.1:8000: [Errno 98] Address already in use",
+                "port_taken",
+            ),
         ] {
             let found = diagnose(&format!("start\n{line}\nend"));
             assert_eq!(
@@ -97,6 +128,31 @@ mod tests {
                 "{line}"
             );
             assert_eq!(found.map(|d| d.line).as_deref(), Some(line));
+        }
+    }
+
+    /// SGLang tries every model file and goes on without those that lack a package.
+    #[test]
+    fn an_import_that_is_ignored_is_no_failure() {
+        let line = "[2026-11-24 06:18:35] Ignore import error when loading \
+            sglang.srt.models.deepseek_v2: No module named 'cutlass'";
+        assert_eq!(diagnose(line), None);
+    }
+
+    /// Logs of servers that served two benchmarks, and ended well.
+    #[test]
+    fn whole_logs_of_healthy_servers_have_no_diagnosis() {
+        use std::io::Read;
+        for packed in [
+            &include_bytes!("../../tests/fixtures/attribution/sglang_server.log.gz")[..],
+            &include_bytes!("../../tests/fixtures/attribution/vllm_server.log.gz")[..],
+        ] {
+            let mut log = String::new();
+            flate2::read::GzDecoder::new(packed)
+                .read_to_string(&mut log)
+                .unwrap();
+            assert!(log.lines().count() > 5);
+            assert_eq!(diagnose(&log), None);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod attribution;
 mod candidates;
 mod decide;
 mod error;
+mod explain;
 mod fairness;
 mod interval;
 mod record;
@@ -22,6 +23,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use error::GapError;
+pub use explain::{explain_gaps, timelines};
 pub use record::{
     Attribution, Better, Decision, GapRecord, GapRequest, Other, Pair, Plateau, RoundProgress,
     ScenarioGap, SealedLeader, Side, Unfair, Verdict,
@@ -175,6 +177,7 @@ fn drop_search(rows: &mut Vec<&Row>) {
         .filter(|row| in_phase(row, "measure"))
         .map(|row| &*row.framework)
         .collect();
+    rows.retain(|row| !in_phase(row, "max_load"));
     rows.retain(|row| !(in_phase(row, "search") && repeated.contains(&*row.framework)));
 }
 

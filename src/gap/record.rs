@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attribution::{Explanation, LookAt};
+
 /// What to compare.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -163,9 +165,19 @@ pub struct ScenarioGap {
     /// Where the gap's time went, once the runs' timelines are compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<Vec<Attribution>>,
-    /// The part of the engine that the attribution points at.
+    /// What governs the largest cause: `kernels` (then profile), `scheduler`,
+    /// `memory`, `configuration` (then search the target's flags again), `host` or `client`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub where_to_look: Option<String>,
+    /// Flags and sources of the target that govern it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<LookAt>,
+    /// The repeat whose pair of runs is attributed: the one with the middle gap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributed_repeat: Option<u32>,
+    /// The whole attribution: the model's error, what-ifs, what the timelines show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// What the comparison of one scenario says about the target.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,14 @@ pub struct Row {
     pub spec_decode: Option<SpecDecode>,
     #[serde(default)]
     pub normalization: Option<Normalization>,
+    #[serde(default)]
+    pub artifacts: Option<Artifacts>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Artifacts {
+    #[serde(default)]
+    pub timeline: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -215,6 +215,9 @@ fn measured_gap(
         drift_pct: None,
         attribution: None,
         where_to_look: None,
+        look_at: None,
+        attributed_repeat: None,
+        explanation: None,
     };
     (gap, sample)
 }

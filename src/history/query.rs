@@ -1,5 +1,6 @@
 //! From a request to its record.
 
+use crate::detail::Detail;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,9 +10,7 @@ use super::family::{self, Resolution, Signs};
 use super::index::Index;
 use super::lineage::Names;
 use super::notes;
-use super::record::{
-    Card, Detail, FamilyFiles, FamilyGuess, Finding, QueryRecord, QueryRequest, RootRead,
-};
+use super::record::{Card, FamilyFiles, FamilyGuess, Finding, QueryRecord, QueryRequest, RootRead};
 use super::roots::{Found, Kind, Places, Root, find};
 use super::search::{Filters, Hit, lookup, newest, search};
 use super::store::{Row, Store};

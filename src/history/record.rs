@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::detail::Detail;
+
 /// One question to the history. Give `model`, `query`, or both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -48,17 +50,6 @@ pub struct QueryRequest {
     pub workspace: Option<PathBuf>,
     /// `summary` (default) shortens each card's lists; `full` gives them whole.
     pub detail: Detail,
-}
-
-/// How much of each card is returned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
-    /// Lists are cut to their first entries.
-    #[default]
-    Summary,
-    /// Everything that is known.
-    Full,
 }
 
 /// What to write into the notes.

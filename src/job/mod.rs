@@ -13,10 +13,10 @@ mod registry;
 mod status;
 mod submit;
 
+pub use crate::state_dir::state_dir;
 pub use error::JobError;
 pub use folder::{JobFolder, JobSpec};
 pub use handle::{JobHandle, Outcome, supervise};
-pub use registry::state_dir;
 pub use status::{JobState, JobStatus, Progress};
 pub use submit::{Submission, adopt, enqueue, launch, open, restart, submit};
 

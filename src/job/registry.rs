@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::JobError;
 use crate::disk;
 use crate::nearest::nearest;
+use crate::state_dir::state_dir;
 
 /// One entry: enough to find a job and to see that its spec is unchanged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,20 +16,6 @@ pub(super) struct Entry {
     pub id: String,
     pub dir: PathBuf,
     pub spec_sha256: String,
-}
-
-/// The user's folder for state that is no project's:
-/// `SOTA_LOOP_STATE_DIR`, else `$XDG_STATE_HOME/sota-loop`, else
-/// `~/.local/state/sota-loop`.
-pub fn state_dir() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    if let Some(dir) = variable("SOTA_LOOP_STATE_DIR") {
-        return dir;
-    }
-    variable("XDG_STATE_HOME")
-        .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("sota-loop")
 }
 
 fn by_id(id: &str) -> PathBuf {

@@ -27,6 +27,9 @@ impl GpuId {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occupant {
     pub gpu: u32,
+    /// The driver's UUID of the GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
     pub pid: u32,
     pub user: Option<String>,
     pub memory_mib: Option<u64>,
@@ -80,6 +83,7 @@ pub fn occupants(indices: &[u32]) -> Vec<Occupant> {
             };
             found.push(Occupant {
                 gpu: *index,
+                uuid: device.uuid().ok(),
                 pid: process.pid,
                 user: user_of(process.pid),
                 memory_mib,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -42,7 +43,7 @@ const CLEANUP: Duration = Duration::from_secs(60);
 /// The process is a child subreaper, so that even a daemonised grandchild is
 /// found as a descendant.
 pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Result<Ended> {
-    prctl::set_child_subreaper(true)?;
+    adopt_orphans()?;
     let mut child = spawn(spec)?;
     let pump = pump_log(&mut child, &spec.log)?;
     let stop_asked = watch_control(control);
@@ -69,6 +70,20 @@ pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Resul
     Ok(ended(status, stopped, killed, log_failure))
 }
 
+#[cfg(target_os = "linux")]
+fn adopt_orphans() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// Elsewhere an engine's daemonised processes could not be ended.
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "engines are launched on Linux only; here, read traces, reports and rows",
+    ))
+}
+
 fn spawn(spec: &GuardSpec) -> io::Result<Child> {
     let (program, arguments) = spec
         .argv
@@ -84,6 +99,7 @@ fn spawn(spec: &GuardSpec) -> io::Result<Child> {
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
+    #[cfg(target_os = "linux")]
     // SAFETY: prctl is async-signal-safe and touches no memory of the parent.
     unsafe {
         command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));

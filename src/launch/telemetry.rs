@@ -3,6 +3,7 @@
 //! that is no error.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ pub struct GpuReading {
     pub temperature_c: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_used_mib: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_total_mib: Option<u64>,
     /// Share of the last sampling period in which a kernel ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub utilization_pct: Option<u32>,
@@ -89,6 +92,8 @@ pub struct GpuSummary {
 pub struct GpuMeter {
     stop: Sender<()>,
     thread: JoinHandle<Vec<GpuReading>>,
+    /// The last look at every GPU.
+    latest: Arc<Mutex<Vec<GpuReading>>>,
 }
 
 impl GpuMeter {
@@ -101,15 +106,22 @@ impl GpuMeter {
         let indices = indices.to_vec();
         let (stop, stopped) = mpsc::channel();
         let mut stopping = false;
+        let latest = Arc::new(Mutex::new(Vec::new()));
+        let shown = Arc::clone(&latest);
         let thread = std::thread::spawn(move || {
             let started = Instant::now();
             let mut readings = Vec::new();
             loop {
                 let at = started.elapsed();
-                readings.extend(indices.iter().filter_map(|index| {
-                    let device = nvml.device_by_index(*index).ok()?;
-                    Some(read(&device, *index, at.as_secs_f64()))
-                }));
+                let look: Vec<GpuReading> = indices
+                    .iter()
+                    .filter_map(|index| {
+                        let device = nvml.device_by_index(*index).ok()?;
+                        Some(read(&device, *index, at.as_secs_f64()))
+                    })
+                    .collect();
+                readings.extend(look.iter().cloned());
+                *shown.lock().unwrap_or_else(PoisonError::into_inner) = look;
                 // The reading just made is the last: it closes the energy counter.
                 if stopping {
                     return readings;
@@ -119,7 +131,19 @@ impl GpuMeter {
                 stopping = stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
             }
         });
-        Some(Self { stop, thread })
+        Some(Self {
+            stop,
+            thread,
+            latest,
+        })
+    }
+
+    /// The last look at every GPU, for watching.
+    pub fn latest(&self) -> Vec<GpuReading> {
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Takes a last reading and gives all of them.
@@ -131,6 +155,7 @@ impl GpuMeter {
 }
 
 fn read(device: &Device<'_>, gpu: u32, at_s: f64) -> GpuReading {
+    let memory = device.memory_info().ok();
     let reasons = device
         .current_throttle_reasons()
         .unwrap_or(ThrottleReasons::NONE);
@@ -145,7 +170,8 @@ fn read(device: &Device<'_>, gpu: u32, at_s: f64) -> GpuReading {
         sm_clock_mhz: device.clock_info(Clock::SM).ok(),
         memory_clock_mhz: device.clock_info(Clock::Memory).ok(),
         temperature_c: device.temperature(TemperatureSensor::Gpu).ok(),
-        memory_used_mib: device.memory_info().ok().map(|memory| memory.used >> 20),
+        memory_used_mib: memory.as_ref().map(|memory| memory.used >> 20),
+        memory_total_mib: memory.as_ref().map(|memory| memory.total >> 20),
         utilization_pct: device.utilization_rates().ok().map(|rates| rates.gpu),
         throttle_reasons: REASONS
             .iter()

@@ -7,6 +7,7 @@
 //! then listed by the server and callable as `sota-loop call NAME JSON`.
 
 mod arguments;
+pub mod reference;
 mod schema;
 mod server;
 mod tool;

@@ -18,7 +18,7 @@ use super::tools;
 use crate::fault::{Fault, FaultCode};
 
 /// How a model should go about the tools; workflow details live in the skill.
-const INSTRUCTIONS: &str = include_str!("instructions.md");
+pub(super) const INSTRUCTIONS: &str = include_str!("instructions.md");
 
 /// The MCP server; cheap to clone.
 #[derive(Clone)]
@@ -112,8 +112,10 @@ impl Server {
             // A closed inbox means that the call is over.
             let _ = notes.send((done, total, message));
         };
+        let client = context.client_info().map(|client| client.name);
         let tool_context =
-            ToolContext::new(self.project_dir.clone(), Some(Arc::new(sink)), cancelled);
+            ToolContext::new(self.project_dir.clone(), Some(Arc::new(sink)), cancelled)
+                .of_client(client);
         let token = context.meta.get_progress_token();
         let work = entry.call(arguments, tool_context);
         tokio::pin!(work);
@@ -139,7 +141,7 @@ impl Server {
     }
 }
 
-fn listing(entry: &Entry) -> rmcp::model::Tool {
+pub(super) fn listing(entry: &Entry) -> rmcp::model::Tool {
     let mut tool = rmcp::model::Tool::new(
         entry.name,
         entry.description,

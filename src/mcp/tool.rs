@@ -52,6 +52,8 @@ type ProgressSink = dyn Fn(f64, Option<f64>, String) + Send + Sync;
 pub struct ToolContext {
     /// The project folder that the host named, if any.
     pub project_dir: Option<PathBuf>,
+    /// The name that the client gave itself, such as `claude-code`.
+    pub client: Option<String>,
     progress: Option<Arc<ProgressSink>>,
     cancelled: watch::Receiver<bool>,
 }
@@ -64,9 +66,17 @@ impl ToolContext {
     ) -> Self {
         Self {
             project_dir,
+            client: None,
             progress,
             cancelled,
         }
+    }
+
+    /// For a client that gave its name.
+    #[must_use]
+    pub fn of_client(mut self, client: Option<String>) -> Self {
+        self.client = client;
+        self
     }
 
     /// A caller that neither watches progress nor cancels.
@@ -117,7 +127,10 @@ pub struct Entry {
     pub description: &'static str,
     pub hints: Hints,
     pub input_schema: Arc<Map<String, Value>>,
+    /// The outline of the record that clients are given.
     pub output_schema: Arc<Map<String, Value>>,
+    /// The record's whole schema.
+    pub record_schema: fn() -> Map<String, Value>,
     call: fn(Value, ToolContext) -> CallFuture,
 }
 
@@ -128,8 +141,9 @@ impl Entry {
             title: T::TITLE,
             description: T::DESCRIPTION,
             hints: T::HINTS,
-            input_schema: Arc::new(schema::portable::<T::Arguments>()),
-            output_schema: Arc::new(schema::portable::<T::Record>()),
+            input_schema: Arc::new(schema::arguments::<T::Arguments>()),
+            output_schema: Arc::new(schema::outline(&schema::portable::<T::Record>())),
+            record_schema: schema::portable::<T::Record>,
             call: call_erased::<T>,
         }
     }

@@ -1,5 +1,6 @@
 //! The digest: reports in, one record with exactly one next edit out.
 
+use crate::detail::Detail;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use super::group::{Group, groups, spread_pct};
 use super::hotspots::Finder;
 use super::read::read_with;
 use super::record::{
-    Detail, DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, Occupancy,
+    DigestRecord, DigestRequest, Environment, Hotspot, KernelDigest, MetricMove, Occupancy,
     RuleSummary, Stall, TriedEdit, Verdict,
 };
 use super::report::{Launch, MessageKind, Report, SpeedupScope};
@@ -66,7 +67,9 @@ const BRIEF: Sizes = Sizes {
     metrics: Shown::Throughput,
 };
 /// Kernels in a short digest.
-const BRIEF_KERNELS: usize = 6;
+const BRIEF_KERNELS: usize = 4;
+/// Moves that a short digest names, the largest first.
+const BRIEF_MOVES: usize = 6;
 
 /// Digests one report, or compares two, and names exactly one next edit.
 ///
@@ -179,6 +182,9 @@ impl Engine<'_> {
         let mut tried = self.request.tried.clone();
         if let Some((baseline, b, c)) = pair {
             self.comparison(&baseline[b], &found[c], &mut tried, &mut record);
+        }
+        if let Some(comparison) = record.comparison.as_mut().filter(|_| !full) {
+            shorten_moves(&mut comparison.moved);
         }
         for (at, group) in found.iter().enumerate() {
             if at >= most && at != subject {
@@ -371,6 +377,15 @@ fn brief(value: f64, sizes: &Sizes) -> f64 {
         return value;
     }
     format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+fn shorten_moves(moves: &mut Vec<MetricMove>) {
+    moves.truncate(BRIEF_MOVES);
+    for moved in moves {
+        moved.baseline = brief(moved.baseline, &SUBJECT);
+        moved.candidate = brief(moved.candidate, &SUBJECT);
+        moved.change_pct = moved.change_pct.map(|pct| brief(pct, &SUBJECT));
+    }
 }
 
 /// Another kernel than the one with the edit, and not at a roof itself.

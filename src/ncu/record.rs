@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::SpeedupScope;
+use crate::detail::Detail;
 
 /// What to digest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,15 +31,6 @@ pub struct DigestRequest {
     /// Edits that were tried before and did not help; they are not proposed again.
     #[serde(default)]
     pub tried: Vec<TriedEdit>,
-}
-
-/// How much of a digest to return.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
-    #[default]
-    Summary,
-    Full,
 }
 
 /// An edit that had no effect.

@@ -12,9 +12,10 @@ use super::pass::{Pass, Passes};
 use super::perfetto;
 use super::record::{PassState, PerfettoRange, PipelineRecord, Totals};
 use super::report;
-use super::request::{Detail, PassChoice, PipelineRequest};
+use super::request::{PassChoice, PipelineRequest};
 use super::search::Found;
 use super::summary;
+use crate::detail::Detail;
 use crate::disk::{self, DiskError};
 use crate::trace::{self, CategoryColumn, GpuKind, ReadOptions, Trace};
 
@@ -124,6 +125,9 @@ pub fn analyze_trace(
     }
     if let Some(path) = &request.report {
         disk::write_atomic(path, report::render(&record).as_bytes())?;
+        // Plain structs with string keys always serialise.
+        let json = serde_json::to_vec(&record).unwrap_or_default();
+        disk::write_atomic(&path.with_extension("json"), &json)?;
     }
     if request.detail == Detail::Summary {
         summary::shorten(&mut record, request);

@@ -40,4 +40,5 @@ pub use record::{
     LayerType, PassRow, PassState, PerfettoRange, PipelineRecord, Totals,
 };
 pub use report::render;
-pub use request::{Auto, Detail, PassChoice, PipelineRequest};
+pub use request::{Auto, PassChoice, PipelineRequest};
+pub use summary::shorten;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::detail::Detail;
 use crate::trace::Stage;
 
 /// Asks for the passes, layers and layer types of a profiler trace.
@@ -40,8 +41,8 @@ pub struct PipelineRequest {
     /// nearest batch) or its index from 0.
     #[serde(default)]
     pub compare_pass: PassChoice,
-    /// Where to write the report, normally `analysis/layer-pipeline.md`.
-    #[serde(default)]
+    /// Where to write the report; whoever asks decides.
+    #[serde(skip)]
     pub report: Option<PathBuf>,
     /// Where to write a small trace with tracks for passes, layers and
     /// bubbles, for a viewer; `.json.gz`.
@@ -97,13 +98,4 @@ impl std::str::FromStr for PassChoice {
                 .map_err(|_| format!("`{text}` is neither `auto` nor the index of a pass")),
         }
     }
-}
-
-/// How much of long lists to give.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
-    #[default]
-    Summary,
-    Full,
 }

@@ -3,11 +3,11 @@
 use super::record::{Change, Comparison, PipelineRecord, Totals};
 use super::request::PipelineRequest;
 
-const PASSES: usize = 12;
+const PASSES: usize = 8;
 const LAYERS: usize = 8;
 const HOT_A_TYPE: usize = 6;
-const HOT: usize = 18;
-const STEPS: usize = 10;
+const HOT: usize = 12;
+const STEPS: usize = 8;
 
 impl Totals {
     pub(super) fn of(record: &PipelineRecord) -> Self {
@@ -23,7 +23,7 @@ impl Totals {
 
 /// Leaves what a reader looks at first: one pass of each kind and the chosen
 /// one, one layer of each type and those asked for, the hottest kernels.
-pub(super) fn shorten(record: &mut PipelineRecord, request: &PipelineRequest) {
+pub fn shorten(record: &mut PipelineRecord, request: &PipelineRequest) {
     shorten_passes(record);
     let mut layers: Vec<u32> = request.layers.clone();
     layers.extend(request.compare_layers.iter().flatten());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::synthetic::{Family, Style, families, trace_json, with_noise};
 use super::*;
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 
 struct Written {

@@ -185,11 +185,14 @@ fn models(app: &App) -> Response<Answer> {
 }
 
 fn metrics(app: &App) -> Response<Answer> {
-    let text = app.stats().text(
+    let mut text = app.stats().text(
         app.config.dialect,
         app.config.served_name(),
         app.model.limits.kv_tokens,
     );
+    if app.config.dialect == Dialect::Vllm {
+        text.push_str(&cache_config(app));
+    }
     with_type(
         "text/plain; version=0.0.4; charset=utf-8",
         StatusCode::OK,
@@ -209,6 +212,26 @@ fn server_info(app: &App) -> Response<Answer> {
         "version": VERSION, "cost_model": &app.model,
     });
     json_answer(StatusCode::OK, body.to_string())
+}
+
+/// Settings of the cache as vLLM shows them: labels of a metric that is 1.
+fn cache_config(app: &App) -> String {
+    let enabled = if app.config.caches_prefixes() {
+        "True"
+    } else {
+        "False"
+    };
+    let share = app
+        .config
+        .limits
+        .memory_fraction
+        .map_or_else(|| "None".to_owned(), |share| share.to_string());
+    format!(
+        "# TYPE vllm:cache_config_info gauge\n\
+         vllm:cache_config_info{{cache_dtype=\"auto\",enable_prefix_caching=\"{enabled}\",\
+         engine=\"0\",gpu_memory_utilization=\"{share}\",kv_cache_size_tokens=\"{}\"}} 1.0\n",
+        app.model.limits.kv_tokens
+    )
 }
 
 fn model_info(app: &App) -> Response<Answer> {

@@ -10,12 +10,12 @@ use super::kernel::Kernels;
 use super::loaded::Loaded;
 use super::ranks;
 use super::record::{
-    Detail, FileRecord, FileRole, RankSkew, StageComparison, StageRecord, TriageRecord,
-    TriageRequest,
+    FileRecord, FileRole, RankSkew, StageComparison, StageRecord, TriageRecord, TriageRequest,
 };
 use super::site::{SiteId, Sites};
 use super::stage::{Accounted, Context, is_mostly_replayed, stage_record, stray_record};
 use super::summary::count_rows;
+use crate::detail::Detail;
 use crate::trace::Stage;
 
 const DEFAULT_MIN_SHARE_PCT: f64 = 1.0;

@@ -48,7 +48,7 @@ pub use analyze::analyze;
 pub use attribute::{Confidence, SiteMethod};
 pub use error::TriageError;
 pub use record::{
-    Advice, Bubble, BubbleCause, ClassComparison, CollectiveRow, CompareSide, Dependency, Detail,
+    Advice, Bubble, BubbleCause, ClassComparison, CollectiveRow, CompareSide, Dependency,
     FileRecord, FileRole, FusionEvidence, FusionRow, FusionStatus, Holder, KernelRow, Location,
     OpClass, OverlapRow, RankSkew, ShapeRecord, StageComparison, StageRecord, TriageRecord,
     TriageRequest, Winner,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attribute::{Confidence, SiteMethod};
+use crate::detail::Detail;
 use crate::trace::{KernelCategory, Stage, StepSource};
 
 /// What to analyse.
@@ -32,15 +33,6 @@ pub struct TriageRequest {
     /// `summary` (default) keeps the tables short, `full` gives every row.
     #[serde(default)]
     pub detail: Detail,
-}
-
-/// How much of the tables to return.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
-    #[default]
-    Summary,
-    Full,
 }
 
 /// What the traces say.

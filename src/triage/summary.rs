@@ -4,37 +4,86 @@ use super::record::{Advice, FusionStatus, KernelRow, StageRecord, TriageRecord};
 use super::units::rounded;
 use crate::trace::KernelCategory;
 
-/// Rows kept of a stage's tables.
+/// Bytes of a record that is read in one go: about 2,000 tokens.
+const MOST_BYTES: usize = 6_000;
+
+/// What is kept of a record, and of the tables of each stage.
+#[derive(Clone, Copy)]
 struct Limits {
     kernels: usize,
     overlap: usize,
     fusion: usize,
     shapes: usize,
     bubbles: usize,
+    held_by: usize,
+    /// Classes of a comparison.
+    classes: usize,
+    files: usize,
+    /// Characters of a kernel name; templates go on for more than a thousand.
+    name: usize,
 }
 
-/// For a stage with a good part of all kernel time.
-const MAIN: Limits = Limits {
-    kernels: 6,
-    overlap: 2,
-    fusion: 2,
-    shapes: 3,
-    bubbles: 3,
-};
-/// For a stage with little of it.
-const MINOR: Limits = Limits {
-    kernels: 3,
-    overlap: 1,
-    fusion: 1,
-    shapes: 2,
-    bubbles: 2,
-};
-/// Part of all kernel time from which a stage is shown at length.
+/// From ample to scant; the first that fits is taken.
+const LADDER: [Limits; 5] = [
+    Limits {
+        kernels: 6,
+        overlap: 2,
+        fusion: 2,
+        shapes: 3,
+        bubbles: 3,
+        held_by: 1,
+        classes: 5,
+        files: 6,
+        name: 80,
+    },
+    Limits {
+        kernels: 5,
+        overlap: 1,
+        fusion: 2,
+        shapes: 2,
+        bubbles: 3,
+        held_by: 1,
+        classes: 4,
+        files: 2,
+        name: 64,
+    },
+    Limits {
+        kernels: 4,
+        overlap: 1,
+        fusion: 1,
+        shapes: 1,
+        bubbles: 2,
+        held_by: 1,
+        classes: 4,
+        files: 2,
+        name: 48,
+    },
+    Limits {
+        kernels: 3,
+        overlap: 1,
+        fusion: 1,
+        shapes: 1,
+        bubbles: 2,
+        held_by: 0,
+        classes: 3,
+        files: 1,
+        name: 40,
+    },
+    Limits {
+        kernels: 2,
+        overlap: 0,
+        fusion: 1,
+        shapes: 1,
+        bubbles: 1,
+        held_by: 0,
+        classes: 3,
+        files: 1,
+        name: 40,
+    },
+];
+/// Part of all kernel time below which a stage is shown one step more briefly.
 const MAIN_PART: f64 = 0.3;
-const MOST_CLASSES: usize = 5;
 const MOST_COLLECTIVES: usize = 3;
-/// Characters of a kernel name; templates go on for more than a thousand.
-const MOST_NAME: usize = 80;
 
 /// The rows of all tables of a record.
 pub(super) fn count_rows(record: &TriageRecord) -> u32 {
@@ -50,15 +99,28 @@ impl TriageRecord {
     /// The record with its tables cut to the rows that matter most; shares
     /// still add up, and `truncated` says that rows are missing.
     #[must_use]
-    pub fn summary(mut self) -> Self {
+    pub fn summary(self) -> Self {
         let before = count_rows(&self);
+        let mut short = self.clone();
+        for (at, main) in LADDER.iter().enumerate() {
+            let minor = LADDER.get(at + 1).unwrap_or(main);
+            short = self.clone().cut(main, minor);
+            short.truncated = count_rows(&short) < before;
+            if serde_json::to_vec(&short).is_ok_and(|bytes| bytes.len() <= MOST_BYTES) {
+                break;
+            }
+        }
+        short
+    }
+
+    fn cut(mut self, main: &Limits, minor: &Limits) -> Self {
         let whole: f64 = self.stages.iter().map(|stage| stage.kernel_time_us).sum();
         for stage in &mut self.stages {
             let is_main = stage.kernel_time_us >= MAIN_PART * whole;
-            summarize_stage(stage, if is_main { &MAIN } else { &MINOR });
+            cut_stage(stage, if is_main { main } else { minor });
         }
         for comparison in &mut self.comparison {
-            comparison.classes.truncate(MOST_CLASSES);
+            comparison.classes.truncate(main.classes);
             for class in &mut comparison.classes {
                 class.input_kernels.clear();
                 class.compare_kernels.clear();
@@ -67,15 +129,15 @@ impl TriageRecord {
         if let Some(ranks) = &mut self.ranks {
             ranks.collectives.truncate(MOST_COLLECTIVES);
         }
-        self.truncated = count_rows(&self) < before;
+        self.files.truncate(main.files);
         self
     }
 }
 
-fn summarize_stage(stage: &mut StageRecord, limits: &Limits) {
+fn cut_stage(stage: &mut StageRecord, limits: &Limits) {
     fold_rest(stage, limits.kernels);
     for kernel in &mut stage.kernels {
-        shorten(&mut kernel.name);
+        shorten(&mut kernel.name, limits.name);
         kernel.locations.truncate(1);
         for place in &mut kernel.locations {
             place.model = None;
@@ -86,7 +148,7 @@ fn summarize_stage(stage: &mut StageRecord, limits: &Limits) {
         .retain(|row| row.advice != Advice::FasterKernel);
     stage.overlap.truncate(limits.overlap);
     for row in &mut stage.overlap {
-        shorten(&mut row.name);
+        shorten(&mut row.name, limits.name);
     }
     stage
         .fusion
@@ -103,7 +165,7 @@ fn summarize_stage(stage: &mut StageRecord, limits: &Limits) {
     stage.shapes.truncate(limits.shapes);
     stage.bubbles.truncate(limits.bubbles);
     for bubble in &mut stage.bubbles {
-        bubble.held_by.truncate(1);
+        bubble.held_by.truncate(limits.held_by);
     }
 }
 
@@ -124,8 +186,8 @@ fn fold_rest(stage: &mut StageRecord, most: usize) {
     });
 }
 
-fn shorten(name: &mut String) {
-    if let Some((end, _)) = name.char_indices().nth(MOST_NAME) {
+fn shorten(name: &mut String, most: usize) {
+    if let Some((end, _)) = name.char_indices().nth(most) {
         name.truncate(end);
         name.push('…');
     }

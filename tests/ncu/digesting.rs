@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use sota_loop::detail::Detail;
 use sota_loop::ncu::{
-    self, Bound, Detail, DigestRecord, DigestRequest, NcuError, NextEdit, TriedEdit, Verdict,
+    self, Bound, DigestRecord, DigestRequest, NcuError, NextEdit, TriedEdit, Verdict,
 };
 
 use crate::fixtures;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sota_loop::pipeline::{self, Detail, PassState, PipelineRecord, PipelineRequest};
+use sota_loop::detail::Detail;
+use sota_loop::pipeline::{self, PassState, PipelineRecord, PipelineRequest};
 use sota_loop::trace::Stage;
 
 fn fixture(name: &str) -> PathBuf {

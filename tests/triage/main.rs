@@ -6,9 +6,10 @@ mod recordings;
 
 use std::path::{Path, PathBuf};
 
+use sota_loop::detail::Detail;
 use sota_loop::trace::{KernelCategory, Stage};
 use sota_loop::triage::{
-    self, Advice, BubbleCause, Confidence, Detail, FusionStatus, OpClass, SiteMethod, StageRecord,
+    self, Advice, BubbleCause, Confidence, FusionStatus, OpClass, SiteMethod, StageRecord,
     TriageRecord, TriageRequest,
 };
 

@@ -143,6 +143,42 @@ fn a_broken_sla_is_in_the_row_and_loses() {
 }
 
 #[test]
+fn a_gap_says_where_its_time_went() {
+    let home = Home::new();
+    let mut plan = plan(json!({
+        "sglang": {"command": sim(&home, "sglang", &["--extra-step-ms", "3"])},
+        "vllm": {"command": sim(&home, "vllm", &[])},
+    }));
+    plan["dataset"] = json!({
+        "num_prompts": 24, "scenario_names": ["chat"], "input_len": [64], "output_len": [300]
+    });
+    assert_eq!(run(&home, &plan)["state"], "done");
+    for row in rows(&home) {
+        let timeline = read(row["artifacts"]["timeline"].as_str().unwrap());
+        assert!(timeline.starts_with("{\"kind\":\"run\""), "{timeline}");
+        assert!(
+            timeline.contains("\"sources\":[\"client\",\"metrics\""),
+            "{timeline}"
+        );
+    }
+    let arguments = json!({
+        "rows": home.workspace().join("out/candidates.jsonl"), "target": "sglang"
+    });
+    let gap = home.call("check_gap", &arguments).unwrap();
+    let scenario = &gap["scenarios"][0];
+    let rows = scenario["attribution"].as_array().unwrap();
+    assert_eq!(rows[0]["cause"], "decode_step_time", "{scenario:#}");
+    assert!(
+        rows[0]["share_pct"].as_f64().unwrap() > 70.0,
+        "{scenario:#}"
+    );
+    assert_eq!(rows[rows.len() - 1]["cause"], "unexplained");
+    assert_eq!(scenario["where_to_look"], "kernels");
+    assert!(scenario["look_at"]["flags"][0].is_string(), "{scenario:#}");
+    assert_eq!(scenario["attributed_repeat"], 1);
+}
+
+#[test]
 fn the_same_plan_returns_what_is_done() {
     let home = Home::new();
     let plan = plan(json!({"vllm": {"command": sim(&home, "vllm", &[])}}));
@@ -224,7 +260,7 @@ fn a_campaign_keeps_its_smoke_rows_and_its_decision() {
                 "hardware": {"gpu_model": "none"}, "comparison_frameworks": ["vllm"]}),
         )
         .unwrap();
-    assert_eq!(opened["phase"], "opened");
+    assert_eq!(opened["phase"], "baseline");
     assert_eq!(opened["resumed"], false);
     let plan = plan(json!({
         "sglang": {"command": sim(&home, "sglang", &["--extra-step-ms", "2"])},
@@ -252,7 +288,7 @@ fn a_campaign_keeps_its_smoke_rows_and_its_decision() {
     let gap = home.call("check_gap", &json!({})).unwrap();
     assert_eq!(gap["scenarios"][0]["verdict"], "behind", "{gap:#}");
     let status = home.call("campaign", &json!({"action": "status"})).unwrap();
-    assert_eq!(status["phase"], "compared");
+    assert_eq!(status["gap"]["decision"], "patch");
     assert_eq!(status["events"], 4);
     let again = home
         .call("campaign", &json!({"action": "open", "model": "sim-8b"}))

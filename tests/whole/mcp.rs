@@ -82,7 +82,7 @@ async fn both_lifecycles_list_the_same_tools_with_portable_schemas() {
     let tools = legacy.list_all_tools().await.unwrap();
     assert_eq!(tools, modern.list_all_tools().await.unwrap());
     let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-    for wanted in ["campaign", "run_benchmark", "check_gap"] {
+    for wanted in ["campaign", "run_benchmark", "check_gap", "update_ledger"] {
         assert!(names.contains(&wanted), "{names:?}");
     }
     for tool in &tools {

@@ -262,9 +262,16 @@ fn lost(shared: &Shared, index: usize) -> Sample {
     sample
 }
 
+/// Whose processor time counts as a worker's; elsewhere there is no such count
+/// for one thread.
+#[cfg(target_os = "linux")]
+const WORKER: UsageWho = UsageWho::RUSAGE_THREAD;
+#[cfg(not(target_os = "linux"))]
+const WORKER: UsageWho = UsageWho::RUSAGE_SELF;
+
 /// Processor seconds of the calling thread so far.
 fn thread_cpu_s() -> f64 {
-    getrusage(UsageWho::RUSAGE_THREAD).map_or(0.0, |usage| {
+    getrusage(WORKER).map_or(0.0, |usage| {
         let seconds = |time: nix::sys::time::TimeVal| {
             time.tv_sec() as f64 + time.tv_usec() as f64 / 1_000_000.0
         };

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::histogram::{Histogram, Quantiles};
+
 /// Shared counters of a run. Cheap to update from every load thread and to
 /// read from anywhere.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct Live {
     ended_while_decoding: AtomicU64,
     tokens: AtomicU64,
     recent_ttft_us: AtomicU64,
+    ttft: Histogram,
+    itl: Histogram,
 }
 
 /// A reading of the counters.
@@ -35,6 +39,12 @@ pub struct LiveCounts {
     pub tokens: u64,
     /// Mean time to first token of about the last eight requests, in microseconds.
     pub recent_ttft_us: Option<u64>,
+    /// Times to first token of the run so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_us: Option<Quantiles>,
+    /// Gaps between tokens of the run so far; a gap before several tokens counts once for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itl_us: Option<Quantiles>,
 }
 
 impl Live {
@@ -55,6 +65,8 @@ impl Live {
             failed,
             tokens: self.tokens.load(Relaxed),
             recent_ttft_us: Some(self.recent_ttft_us.load(Relaxed)).filter(|ttft| *ttft > 0),
+            ttft_us: self.ttft.quantiles(),
+            itl_us: self.itl.quantiles(),
         }
     }
 
@@ -64,6 +76,7 @@ impl Live {
 
     pub(super) fn first_token(&self, ttft_us: u64) {
         self.first_tokens.fetch_add(1, Relaxed);
+        self.ttft.add(ttft_us, 1);
         let before = self.recent_ttft_us.load(Relaxed);
         let mean = if before == 0 {
             ttft_us
@@ -75,6 +88,11 @@ impl Live {
 
     pub(super) fn tokens(&self, count: u64) {
         self.tokens.fetch_add(count, Relaxed);
+    }
+
+    /// Tokens that came together, this long after those before them.
+    pub(super) fn later_tokens(&self, gap_ns: u64, count: u64) {
+        self.itl.add(gap_ns / count.max(1) / 1000, count);
     }
 
     pub(super) fn ended(&self, had_token: bool, ok: bool) {

@@ -100,6 +100,8 @@ struct Answer<'a> {
     shared: &'a Shared,
     tally: Tally,
     had_token: bool,
+    /// When the last token came, from sent.
+    last_token_ns: u64,
     /// The start of the body, kept until it proves to be an event stream.
     head: Vec<u8>,
 }
@@ -110,6 +112,7 @@ impl<'a> Answer<'a> {
             shared,
             tally: Tally::default(),
             had_token: false,
+            last_token_ns: 0,
             head: Vec::new(),
         }
     }
@@ -213,7 +216,11 @@ impl<'a> Answer<'a> {
                     if !self.had_token {
                         self.had_token = true;
                         self.shared.live.first_token(at_ns / 1000);
+                    } else {
+                        let gap_ns = at_ns.saturating_sub(self.last_token_ns);
+                        self.shared.live.later_tokens(gap_ns, tokens);
                     }
+                    self.last_token_ns = at_ns;
                 }
             }
         }

@@ -5,12 +5,12 @@ use crate::bench::load::Sample;
 const NS_PER_MS: f64 = 1e6;
 
 /// From sent to the first token.
-pub(super) fn ttft_ms(sample: &Sample) -> Option<f64> {
+pub fn ttft_ms(sample: &Sample) -> Option<f64> {
     Some(sample.first_token_ns? as f64 / NS_PER_MS)
 }
 
 /// From sent to the last chunk of the answer.
-pub(super) fn e2e_ms(sample: &Sample) -> Option<f64> {
+pub fn e2e_ms(sample: &Sample) -> Option<f64> {
     Some(sample.end_ns? as f64 / NS_PER_MS)
 }
 
@@ -22,7 +22,7 @@ pub(super) fn e2e_from_schedule_ms(sample: &Sample) -> Option<f64> {
 
 /// Time per output token after the first chunk: (E2E − TTFT) / (n − k), where
 /// k tokens came with the first chunk. Undefined when no token came later.
-pub(super) fn tpot_ms(sample: &Sample) -> Option<f64> {
+pub fn tpot_ms(sample: &Sample) -> Option<f64> {
     let later = sample
         .output_tokens?
         .checked_sub(sample.first_chunk_tokens())

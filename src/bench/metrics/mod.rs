@@ -12,6 +12,7 @@ mod summary;
 
 pub use client::ClientHealth;
 pub use distribution::Distribution;
+pub use latency::{e2e_ms, tpot_ms, ttft_ms};
 pub use slo::{Attainment, SloLimits, SloOutcome, Verdict, wilson_interval};
 pub use steady::{SteadyState, steady_state};
 pub use summary::{MetricExtras, Metrics, RowMetrics, TokenLengths, summarize};

@@ -252,6 +252,17 @@ impl Checker<'_> {
                 "the baseline is the first candidate",
             )?;
         }
+        if search
+            .stop_behind_pct
+            .is_some_and(|pct| !(0.0..=100.0).contains(&pct))
+        {
+            self.refuse(
+                "search.stop_behind_pct",
+                "is outside 0 to 100",
+                "50 gives up on a framework at half the speed; null never does",
+            )?;
+        }
+        self.max_load(plan)?;
         let timeouts = &plan.timeouts;
         for (key, seconds) in [
             ("timeouts.ready_s", timeouts.ready_s),
@@ -260,6 +271,48 @@ impl Checker<'_> {
             if seconds == 0 {
                 self.refuse(key, "is 0", "give seconds")?;
             }
+        }
+        Ok(())
+    }
+
+    fn max_load(&self, plan: &Plan) -> Result<(), PlanError> {
+        let Some(search) = &plan.search.max_load else {
+            return Ok(());
+        };
+        let sla = &plan.sla;
+        let limits = [
+            sla.max_p50_ttft_ms,
+            sla.max_p50_tpot_ms,
+            sla.max_p99_ttft_ms,
+            sla.max_p99_tpot_ms,
+        ];
+        if limits.iter().all(Option::is_none) {
+            self.refuse(
+                "search.max_load",
+                "asks for a load within an SLA that has no latency limit",
+                "set max_p99_ttft_ms or another limit in sla",
+            )?;
+        }
+        let rising = search.low > 0.0 && search.low < search.high && search.high.is_finite();
+        if !rising || !(0.0..1.0).contains(&search.attainment) || search.steps == 0 {
+            self.refuse(
+                "search.max_load",
+                "has low, high, attainment or steps out of range",
+                "0 < low < high, 0 <= attainment < 1, at least one step",
+            )?;
+        }
+        // All good out of n: the Wilson interval starts at n / (n + z²).
+        let most = f64::from(search.num_prompts) / (f64::from(search.num_prompts) + 3.8415);
+        if most < search.attainment {
+            self.refuse(
+                "search.max_load.num_prompts",
+                format!(
+                    "is {}: even without a miss that proves only {:.1}%",
+                    search.num_prompts,
+                    most * 100.0
+                ),
+                "send more requests, or lower attainment",
+            )?;
         }
         Ok(())
     }

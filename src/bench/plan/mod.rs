@@ -15,6 +15,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::max_load::MaxLoadSearch;
+
 /// Flags of an engine as the plan writes them: `some_key: value`.
 pub type Flags = Map<String, Value>;
 
@@ -282,6 +284,12 @@ pub struct Search {
     /// time, 3 the whole product.
     pub tier: u8,
     pub max_candidates_per_framework: u32,
+    /// A framework that is further behind another everywhere gets no further
+    /// candidates, in percent of request throughput; null: all are tried.
+    pub stop_behind_pct: Option<f64>,
+    /// Seek the highest request rate that keeps the SLA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_load: Option<MaxLoadSearch>,
     /// Measured sessions of each framework's winner.
     pub repeats: u32,
     pub relaunch: Relaunch,
@@ -300,6 +308,8 @@ impl Default for Search {
         Self {
             tier: 2,
             max_candidates_per_framework: 6,
+            stop_behind_pct: Some(50.0),
+            max_load: None,
             repeats: 3,
             relaunch: Relaunch::Shared,
             resume: true,
@@ -376,6 +386,10 @@ pub struct Framework {
     pub base_server_flags: Flags,
     /// Values to try instead of the baseline's, flag by flag.
     pub search_space: IndexMap<String, Vec<Value>>,
+    /// Candidates by id, each with all its flags, instead of a search: every
+    /// one is repeated. A revalidation's plan has them.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub candidates: IndexMap<String, Flags>,
     /// Whether the engine's own knobs are added to the search space.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub default_search_space: bool,

@@ -20,15 +20,16 @@ impl Conductor {
         self.verify(line).await?;
         self.memo.running = false;
         self.memo.save(self.job.dir())?;
-        self.write_summary()?;
+        let result = self.result(&tasks);
+        self.write_summary(&result)?;
         self.copy_help(&tasks)?;
+        self.copy_fairness(&tasks)?;
         if self.job.is_cancelled() {
             return Ok(None);
         }
         if let Some(fault) = tasks.iter().find_map(|task| self.why(task)) {
             return Err(fault);
         }
-        let result = self.result(&tasks);
         let remove = Request::Remove {
             id: self.job.id().to_owned(),
         };
@@ -127,12 +128,14 @@ impl Conductor {
                 .into_iter()
                 .filter_map(|cell| cell.into_iter().find(|standing| standing.ok > 0))
                 .collect(),
+            max_load: Vec::new(),
             launches: 0,
             wall_s: self.started.elapsed().as_secs_f64(),
             warnings: Vec::new(),
         };
         for result in results {
             whole.launches += result.launches;
+            whole.max_load.extend(result.max_load);
             for warning in result.warnings {
                 if !whole.warnings.contains(&warning) {
                     whole.warnings.push(warning);
@@ -154,10 +157,35 @@ impl Conductor {
         Ok(())
     }
 
-    fn write_summary(&self) -> Result<(), Fault> {
+    /// What the last task, which has all rows, says of fairness.
+    fn copy_fairness(&self, tasks: &[TaskLook]) -> Result<(), Fault> {
+        let Some(last) = tasks.last() else {
+            return Ok(());
+        };
+        let from = self
+            .mirror
+            .dir
+            .join(&last.name)
+            .join("out/fairness/diagnostics.md");
+        // A task that did not get that far has none.
+        let Ok(text) = disk::read(&from) else {
+            return Ok(());
+        };
+        let campaign = self.payload.campaign.as_ref();
+        let places = [
+            Some(self.payload.output_dir.join("fairness/diagnostics.md")),
+            campaign.map(|root| root.join("analysis/fairness-diagnostics.md")),
+        ];
+        for path in places.into_iter().flatten() {
+            disk::write_atomic(&path, &text)?;
+        }
+        Ok(())
+    }
+
+    fn write_summary(&self, result: &BenchResult) -> Result<(), Fault> {
         let dir = &self.payload.output_dir;
         let rows = &self.gathered.rows;
-        let text = summary::summary(rows, self.job.id(), &[]);
+        let text = summary::summary(rows, self.job.id(), &result.warnings, &result.max_load);
         disk::write_atomic(&dir.join("summary.md"), text.as_bytes())?;
         let commands = summary::winning_commands(rows);
         disk::write_atomic(&dir.join("winning-commands.md"), commands.as_bytes())?;

@@ -7,7 +7,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::protocol::{Piece, Seen};
-use crate::sha256::Hasher;
 
 /// Bytes of one answer.
 const MOST: u64 = 8 << 20;
@@ -90,20 +89,6 @@ pub fn news(dir: &Path, have: &BTreeMap<String, Seen>) -> io::Result<(Vec<Piece>
     Ok((pieces, bytes, false))
 }
 
-/// The SHA-256 of a file, read in pieces.
-pub fn sum(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.hex());
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +121,6 @@ mod tests {
             take(),
             (vec![("a/log".to_owned(), 0, 5)], "whole".to_owned())
         );
-        assert_eq!(sum(&log).unwrap(), crate::sha256::hex(b"whole"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::disk;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobSpec, JobState};
 use crate::own_binary::own_binary;
+use crate::state_dir::state_dir;
 
 /// `tasks.json`: what was placed, and where Slurm has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ const SEARCH: &str = "search-";
 
 /// Where the jobs of other hosts lie on this one.
 pub fn jobs_dir() -> PathBuf {
-    job::state_dir().join("guest-jobs")
+    state_dir().join("guest-jobs")
 }
 
 /// The folder of a job, whether or not it is there.

@@ -5,9 +5,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
-use super::files;
 use super::protocol::{Piece, Seen};
 use crate::disk::{self, DiskError};
+use crate::sha256;
 
 /// `host/` in the local job folder.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Mirror {
     pub fn differing(&self, sums: &BTreeMap<String, String>) -> Vec<String> {
         sums.iter()
             .filter(|(path, sum)| {
-                let local = is_inside(path).then(|| files::sum(&self.dir.join(path)));
-                !matches!(local, Some(Ok(local)) if local == **sum)
+                let local = is_inside(path).then(|| sha256::of_file(&self.dir.join(path), None));
+                !matches!(local, Some(Ok((local, _))) if local == **sum)
             })
             .map(|(path, _)| path.clone())
             .collect()

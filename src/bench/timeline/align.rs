@@ -14,9 +14,8 @@ const SAMPLES: usize = 240;
 const MOST_STARTS: f64 = 4_000.0;
 /// How long a line without an interval of its own stays true, in seconds.
 const STALE_S: f64 = 8.0;
-/// A batch on an idle engine this soon is the run's first, and what stands
-/// before it is not the run's.
-const WARM_UP_S: f64 = 1.5;
+/// The start found by levels is right within this time.
+const START_S: f64 = 3.0;
 /// The run was found when the levels differ by less than this share of the peak.
 const GOOD: f64 = 0.25;
 
@@ -36,17 +35,20 @@ impl Timeline {
             return false;
         };
         let duration = self.run.duration_s;
+        let first = self.begins(log, start);
+        let start = first
+            .and_then(|i| log.points.get(i))
+            .map_or(start, |line| line.clock);
         // Lines carry whole seconds.
         let within = |p: &&LogPoint| {
             let t = p.clock - start;
             t - p.interval_s / 2.0 >= -1.0 && t - p.interval_s / 2.0 <= duration + 1.0
         };
-        let mut lines: Vec<LogPoint> = log.points.iter().filter(within).copied().collect();
-        // A client's warm-up ends just before its run.
-        let early = |line: &LogPoint| line.begins && line.clock - start < WARM_UP_S;
-        if let Some(first) = lines.iter().rposition(early) {
-            lines.drain(..first);
-        }
+        let of_run = log
+            .points
+            .get(first.unwrap_or_default()..)
+            .unwrap_or_default();
+        let lines: Vec<LogPoint> = of_run.iter().filter(within).copied().collect();
         let prompts: f64 = lines.iter().filter_map(|line| line.prompt_tokens).sum();
         if prompts > 0.0 {
             self.run.server_prompt_tokens = Some(prompts);
@@ -63,6 +65,25 @@ impl Timeline {
         }
         self.server.sort_by(|a, b| a.t.total_cmp(&b.t));
         true
+    }
+}
+
+impl Timeline {
+    /// The line of the run's first batch, which met an idle engine. What
+    /// stands before it, such as a client's warm-up, is not the run's. None
+    /// where the engine falls idle early in the run, so that several may be.
+    fn begins(&self, log: &ServerLog, start: f64) -> Option<usize> {
+        let busy = self
+            .windows
+            .iter()
+            .take_while(|window| window.from < START_S)
+            .all(|window| window.idle == 0.0);
+        if !busy {
+            return None;
+        }
+        log.points
+            .iter()
+            .rposition(|line| line.begins && (line.clock - start).abs() <= START_S)
     }
 }
 

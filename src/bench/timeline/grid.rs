@@ -6,6 +6,9 @@ use super::spans::Request;
 const MOST_WINDOWS: f64 = 4096.0;
 /// Quiet stretches are cut into about this many pieces a run.
 const PIECES: f64 = 400.0;
+/// But a piece has at least about this many decode steps, or the client's
+/// jitter would be larger than what is measured.
+const STEPS: f64 = 6.0;
 /// First tokens closer than this share of the run, at most [`CLUSTER_S`],
 /// came with one step.
 const CLUSTER: f64 = 1.0 / 2000.0;
@@ -27,7 +30,7 @@ impl Grid {
     /// long between them; then counts the decode tokens of each window.
     pub fn new(requests: &[Request<'_>], firsts: &[f64], ends: &[f64], duration: f64) -> Self {
         let mut grid = Self {
-            edges: on_steps(edges(firsts, ends, duration), requests),
+            edges: on_steps(edges(firsts, ends, duration, mean_gap(requests)), requests),
             tokens: Vec::new(),
             context: Vec::new(),
             before: Vec::new(),
@@ -141,8 +144,20 @@ impl Grid {
     }
 }
 
+/// Mean time between the tokens of a request.
+fn mean_gap(requests: &[Request<'_>]) -> f64 {
+    let (seconds, tokens) = requests.iter().fold((0.0, 0.0), |(seconds, tokens), r| {
+        let span = &r.span;
+        (
+            seconds + span.end - span.first,
+            tokens + span.output.saturating_sub(1) as f64,
+        )
+    });
+    if tokens > 0.0 { seconds / tokens } else { 0.0 }
+}
+
 /// Rising times, and whether each must stay where it is.
-fn edges(firsts: &[f64], ends: &[f64], duration: f64) -> Vec<(f64, bool)> {
+fn edges(firsts: &[f64], ends: &[f64], duration: f64, step: f64) -> Vec<(f64, bool)> {
     let cluster = (CLUSTER * duration).min(CLUSTER_S);
     let narrow = (duration / MOST_WINDOWS).max(cluster);
     let mut cuts: Vec<(f64, bool)> = clusters(firsts, cluster)
@@ -151,7 +166,7 @@ fn edges(firsts: &[f64], ends: &[f64], duration: f64) -> Vec<(f64, bool)> {
         .collect();
     cuts.push((duration, false));
     cuts.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let piece = duration / PIECES;
+    let piece = (duration / PIECES).max(STEPS * step);
     let mut edges = vec![(0.0, true)];
     let mut last = 0.0;
     for (at, _) in cuts {
@@ -236,7 +251,7 @@ mod tests {
 
     #[test]
     fn long_stretches_are_cut_and_clusters_are_not() {
-        let edges = edges(&[1.0, 1.001, 1.002, 5.0], &[10.0], 10.0);
+        let edges = edges(&[1.0, 1.001, 1.002, 5.0], &[10.0], 10.0, 0.001);
         assert!(edges.contains(&(1.002, true)) && !edges.contains(&(1.0, true)));
         assert!(edges.windows(2).all(|pair| pair[1].0 > pair[0].0));
         assert!((380..=410).contains(&edges.len()), "{}", edges.len());

@@ -9,6 +9,7 @@ use regex::Captures;
 use super::record::{ServerPoint, Source};
 use super::sources::{self, EngineSources};
 use crate::disk::DiskError;
+use crate::fault::{Fault, FaultCode};
 
 /// Longest piece of a line that is looked at.
 const LONGEST_LINE: u64 = 1 << 16;
@@ -22,6 +23,21 @@ pub enum LogError {
     Disk(#[from] DiskError),
     #[error("{}: no line of a known engine: neither batch lines nor a KV capacity", path.display())]
     NothingKnown { path: PathBuf },
+}
+
+impl From<LogError> for Fault {
+    fn from(error: LogError) -> Self {
+        let message = error.to_string();
+        match error {
+            LogError::Disk(error) => error.into(),
+            LogError::NothingKnown { path } => Fault::new(
+                FaultCode::InvalidInput,
+                message,
+                "give the log that SGLang's or vLLM's server wrote during the run, or leave it out",
+            )
+            .with_evidence(path.display().to_string()),
+        }
+    }
 }
 
 /// What a server's log tells of its runs.

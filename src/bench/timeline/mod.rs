@@ -9,6 +9,8 @@
 mod align;
 mod grid;
 mod log;
+mod picture;
+mod read;
 mod record;
 mod scrape;
 mod shape;
@@ -18,10 +20,12 @@ mod sparkline;
 mod windows;
 
 pub use log::{LogError, ServerLog, read_log};
+pub use picture::{PictureError, picture};
+pub use read::{TimelineError, read_any};
 pub use record::{Pause, RequestSpan, RunFacts, ServerPoint, Source, Timeline, VERSION, Window};
 pub use scrape::{Scrape, Scraper};
 pub use shape::{Phase, Shape, StepTime, Wave};
-pub use sparkline::{sparkline, sparklines};
+pub use sparkline::{Rows, sparkline, sparklines};
 
 use super::import::Recording;
 use super::load::Sample;

@@ -126,7 +126,6 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerPoint {
     pub t: f64,
-    /// `metrics` or `log`.
     pub source: Source,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<f64>,
@@ -162,18 +161,20 @@ pub struct ServerPoint {
     pub generation_tps: Option<f64>,
 }
 
-/// Where the engine's numbers come from.
+/// Where a moment's numbers come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     #[default]
     Metrics,
     Log,
+    /// The GPU's driver.
+    Driver,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Line {
+pub(super) enum Line {
     Run(RunFacts),
     Shape(Shape),
     Server(ServerPoint),

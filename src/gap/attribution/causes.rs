@@ -38,10 +38,11 @@ impl Causes<'_> {
         let mut rows: Vec<Attribution> = factors
             .iter()
             .zip(shares)
+            .filter(|(_, seconds)| seconds.abs() >= self.negligible())
             .map(|(factor, seconds)| self.row(self.name(*factor), *seconds, self.evidence(*factor)))
             .collect();
         rows.sort_by(|a, b| b.seconds.abs().total_cmp(&a.seconds.abs()));
-        let explained: f64 = shares.iter().sum();
+        let explained: f64 = rows.iter().map(|row| row.seconds).sum();
         rows.push(self.row(
             "unexplained",
             self.difference - explained,
@@ -54,6 +55,11 @@ impl Causes<'_> {
             ),
         ));
         rows
+    }
+
+    /// What is less has no row of its own and is in `unexplained`.
+    fn negligible(&self) -> f64 {
+        5e-4 * self.difference.abs()
     }
 
     fn row(&self, cause: &str, seconds: f64, evidence: String) -> Attribution {
@@ -151,14 +157,21 @@ impl Causes<'_> {
         let (batch, context) = (batch / seconds, context / seconds);
         let [own, other] = self.both(|side| {
             let scale = self.sides[0].engine.prompt_scale.context;
-            1e3 * side.engine.decode.step(batch, context * scale)
+            let context = context * scale;
+            1e3 * side
+                .engine
+                .decode
+                .at(batch, context)
+                .seconds(batch, context)
         });
-        let fixed = 1e3 * (self.sides[0].engine.decode.base - self.sides[1].engine.decode.base);
+        let fixed =
+            1e3 * (self.sides[0].engine.decode.own.base - self.sides[1].engine.decode.own.base);
         let mut text = format!(
             "{own:.2} ms a step against {other:.2} ms at {batch:.0} sequences of {} tokens",
             thousands(context / batch.max(1.0))
         );
-        if fixed.abs() > 0.1 * (own - other).abs()
+        if fixed > 0.5 * (own - other)
+            && own > other
             && self.sides.iter().all(|s| s.engine.host_gap == 0.0)
         {
             text.push_str(&format!(
@@ -249,7 +262,7 @@ impl Causes<'_> {
     }
 
     fn stalls(&self) -> String {
-        let [own, other] = self.both(|side| side.engine.stalls);
+        let [own, other] = self.both(|side| side.engine.stalls.max(0.0));
         format!(
             "decoding stood still for {own:.2} s without a prompt being computed, against {other:.2} s"
         )

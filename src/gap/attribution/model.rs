@@ -82,16 +82,13 @@ fn side(run: &Run, scale: f64, step: StepSurface, host_gap: f64) -> Side {
     } else {
         chunk
     };
-    let host_gap = host_gap.min(step.base);
+    let host_gap = host_gap.min(step.own.base);
     let preempted = run.preemptions() > 0;
     let unseen = run.counted_preemptions() > run.preemptions() as f64;
     Side {
         engine: Engine {
             prefill: (rate.seconds - host_gap / per_step).max(0.0),
-            decode: StepSurface {
-                base: step.base - host_gap,
-                ..step
-            },
+            decode: step.without(host_gap),
             host_gap,
             interleave: rate.interleave,
             chunk,
@@ -221,9 +218,10 @@ pub fn differences(target: &Side, leader: &Side) -> Vec<Factor> {
         match factor {
             Factor::PrefillRate => far(t.prefill, l.prefill),
             Factor::DecodeStepTime => {
-                far(t.decode.base, l.decode.base)
-                    || far(t.decode.per_sequence, l.decode.per_sequence)
-                    || far(t.decode.per_context, l.decode.per_context)
+                let (t, l) = (t.decode.own, l.decode.own);
+                far(t.base, l.base)
+                    || far(t.per_sequence, l.per_sequence)
+                    || far(t.per_context, l.per_context)
             }
             Factor::HostGap => far(t.host_gap, l.host_gap),
             Factor::KvCapacity => far(t.room, l.room),

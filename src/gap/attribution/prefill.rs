@@ -16,8 +16,9 @@ pub struct PrefillRate {
 }
 
 /// A window stalls when it is longer than its decode steps by this share, and
-/// by one step.
+/// by this many of them.
 const STALL: f64 = 0.15;
+const STALL_STEPS: f64 = 2.5;
 /// A window is busy with prompts when its decode steps explain less of it.
 const MOSTLY_PREFILL: f64 = 0.5;
 /// Fewer decode steps for each such window mean that decoding waits.
@@ -33,7 +34,7 @@ pub fn prefill_rate(run: &Run, decode: &StepSurface, scale: f64) -> PrefillRate 
     let mut tokens = 0.0;
     for window in &run.windows {
         let mixed = (window.prompt_tokens * scale / interleave).min(window.steps());
-        rest += window.seconds() - window.idle - decode.seconds(window, mixed, scale);
+        rest += window.seconds() - window.idle - decode.window_seconds(window, mixed, scale);
         tokens += window.prompt_tokens * scale;
     }
     PrefillRate {
@@ -47,29 +48,28 @@ pub fn prefill_rate(run: &Run, decode: &StepSurface, scale: f64) -> PrefillRate 
     }
 }
 
-/// Time beyond the decode steps of windows without a prompt, in their middle
-/// or just after.
+/// Time beyond the decode steps of windows without a prompt, in them or beside
+/// them. A token that came a little late makes one window long and the next
+/// short, so that a stall must remain when its neighbours are added.
 fn stalled(run: &Run, decode: &StepSurface, scale: f64) -> f64 {
-    let next = run.windows.iter().skip(1).map(Some).chain([None]);
-    run.windows
+    let excess: Vec<Option<f64>> = run
+        .windows
         .iter()
-        .zip(next)
-        .filter(|(window, next)| {
-            let prompts = next.is_some_and(|next| next.prompt_tokens > 0.0);
-            window.prompt_tokens == 0.0
-                && !prompts
-                && window.decoding >= 1.0
-                && window.steps() >= 1.0
+        .map(|window| {
+            let quiet = window.prompt_tokens == 0.0 && window.decoding >= 1.0;
+            let seconds = window.seconds() - window.idle;
+            (quiet && window.steps() >= 1.0)
+                .then(|| seconds - decode.window_seconds(window, 0.0, scale))
         })
-        .map(|(window, _)| {
-            let steps = decode.seconds(window, 0.0, scale);
-            let excess = window.seconds() - window.idle - steps;
-            let one_step = steps / window.steps();
-            if excess > one_step.max(STALL * steps) {
-                excess
-            } else {
-                0.0
-            }
+        .collect();
+    let around = excess.windows(3).zip(run.windows.iter().skip(1));
+    around
+        .filter_map(|(excess, window)| {
+            let [before, own, after] = [excess[0]?, excess[1]?, excess[2]?];
+            let remains = own.min(before + own + after);
+            let steps = decode.window_seconds(window, 0.0, scale);
+            let least = (STALL_STEPS * steps / window.steps()).max(STALL * steps);
+            (remains > least).then_some(remains)
         })
         .sum()
 }
@@ -79,7 +79,7 @@ fn interleave(run: &Run, decode: &StepSurface, scale: f64) -> f64 {
     let mut steps = 0.0;
     let mut tokens = 0.0;
     for window in run.windows.iter().filter(|w| w.prompt_tokens > 0.0) {
-        let decoding = decode.seconds(window, 0.0, scale);
+        let decoding = decode.window_seconds(window, 0.0, scale);
         if decoding < MOSTLY_PREFILL * window.seconds() && window.decoding >= 1.0 {
             windows += 1.0;
             steps += window.steps();

@@ -159,6 +159,15 @@ impl PartialOrd for Due {
     }
 }
 
+/// Steps that fit into a time when the next one takes `step` and each further
+/// one longer by `slope`.
+fn steps_in(seconds: f64, step: f64, slope: f64) -> f64 {
+    if slope <= 0.0 {
+        return seconds / step.max(TINY);
+    }
+    ((step * step + 2.0 * slope * seconds).sqrt() - step) / slope
+}
+
 struct State<'a> {
     engine: &'a Engine,
     workload: &'a Workload,
@@ -316,8 +325,9 @@ impl<'a> State<'a> {
         let wanted = prefill.left / engine.interleave;
         let steps = wanted.min(self.steps_to_event());
         let tokens = steps * engine.interleave;
-        self.now += steps * (engine.decode.shared(self.running, self.context) + engine.host_gap)
-            + self.growth(steps)
+        let step = engine.decode.at(self.running, self.context);
+        self.now += steps * (step.shared(self.running, self.context) + engine.host_gap)
+            + self.growth(step.per_context, steps)
             + tokens * engine.prefill;
         self.advance(steps);
         if steps >= wanted - TINY {
@@ -332,14 +342,16 @@ impl<'a> State<'a> {
 
     fn decode(&mut self) {
         let engine = self.engine;
-        let step = engine.decode.step(self.running, self.context) + engine.host_gap;
+        let surface = engine.decode.at(self.running, self.context);
+        let step = surface.seconds(self.running, self.context) + engine.host_gap;
         let mut steps = self.steps_to_event();
         if let Some(at) = self.next_arrival()
             && at > self.now
         {
-            steps = steps.min(self.steps_in(at - self.now, step));
+            let slope = surface.per_context * self.running;
+            steps = steps.min(steps_in(at - self.now, step, slope));
         }
-        self.now += steps * step + self.growth(steps);
+        self.now += steps * step + self.growth(surface.per_context, steps);
         self.advance(steps);
     }
 
@@ -369,17 +381,8 @@ impl<'a> State<'a> {
     }
 
     /// Further seconds of `steps` steps because contexts grow meanwhile.
-    fn growth(&self, steps: f64) -> f64 {
-        self.engine.decode.per_context * self.running * steps * steps / 2.0
-    }
-
-    /// Steps that fit into a time when the next one takes `step`.
-    fn steps_in(&self, seconds: f64, step: f64) -> f64 {
-        let slope = self.engine.decode.per_context * self.running;
-        if slope <= 0.0 {
-            return seconds / step.max(TINY);
-        }
-        ((step * step + 2.0 * slope * seconds).sqrt() - step) / slope
+    fn growth(&self, per_context: f64, steps: f64) -> f64 {
+        per_context * self.running * steps * steps / 2.0
     }
 
     fn advance(&mut self, steps: f64) {

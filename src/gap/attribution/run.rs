@@ -97,11 +97,7 @@ impl Window {
 
     /// Decode steps in it: tokens of the whole batch over its size.
     pub fn steps(&self) -> f64 {
-        if self.decoding > 0.0 {
-            self.tokens / self.decoding
-        } else {
-            0.0
-        }
+        self.tokens / self.decoding.max(1.0)
     }
 
     /// Whether it holds decode steps and nothing else.

@@ -5,53 +5,25 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::campaign_of;
+use super::scope::{Noted, campaign_of, folder_of};
 use crate::campaign;
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::mcp::{Hints, Tool, ToolContext};
-use crate::pipeline::{self, Detail, PassChoice, PipelineRecord, PipelineRequest};
-use crate::trace::Stage;
+use crate::pipeline::{self, PipelineRecord, PipelineRequest};
 
 pub struct AnalyzePipeline;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Arguments {
-    /// Absolute path of a torch-profiler trace (.json, .json.gz, .json.zst), or of a folder that holds exactly one.
-    pub trace: PathBuf,
-    /// Absolute path of the model's config.json or its folder: labels and checks the layers.
-    #[serde(default)]
-    pub config: Option<PathBuf>,
-    /// The pass to open: `auto` (a steady one) or its index from 0.
-    #[serde(default)]
-    pub pass: PassChoice,
-    /// With `pass: auto`, the stage to choose from; default: the stage with the most steady passes.
-    #[serde(default)]
-    pub stage: Option<Stage>,
-    /// Layers, from 0, whose kernels are listed one by one.
-    #[serde(default)]
-    pub layers: Vec<u32>,
-    /// Two layers, from 0, to compare kernel by kernel.
-    #[serde(default)]
-    pub compare_layers: Option<[u32; 2]>,
-    /// Absolute path of a second trace, usually another engine's: each layer type is compared with its like there.
-    #[serde(default)]
-    pub compare_trace: Option<PathBuf>,
-    /// The pass of the second trace: `auto` (same stage, nearest batch) or its index from 0.
-    #[serde(default)]
-    pub compare_pass: PassChoice,
-    /// Absolute path for a small trace (.json.gz) with tracks for passes, layers and bubbles.
-    #[serde(default)]
-    pub perfetto: Option<PathBuf>,
-    /// `summary` shortens lists and says so; `full` gives everything.
-    #[serde(default)]
-    pub detail: Detail,
     /// Absolute project folder; default: the one that the host named.
     #[serde(default)]
     pub workspace: Option<PathBuf>,
     /// Id or root of a campaign; default: the one open campaign of the workspace.
     #[serde(default)]
     pub campaign: Option<String>,
+    #[serde(flatten)]
+    pub request: PipelineRequest,
 }
 
 impl Tool for AnalyzePipeline {
@@ -69,9 +41,12 @@ impl Tool for AnalyzePipeline {
         idempotent: true,
     };
     type Arguments = Arguments;
-    type Record = PipelineRecord;
+    type Record = Noted<PipelineRecord>;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<PipelineRecord, Fault> {
+    async fn call(
+        arguments: Arguments,
+        context: ToolContext,
+    ) -> Result<Noted<PipelineRecord>, Fault> {
         let project_dir = context.project_dir.clone();
         context
             .blocking(move || run(arguments, project_dir.as_deref()))
@@ -79,25 +54,29 @@ impl Tool for AnalyzePipeline {
     }
 }
 
-fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<PipelineRecord, Fault> {
+fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<Noted<PipelineRecord>, Fault> {
     let workspace = arguments.workspace.as_deref();
     let found = campaign_of(workspace, project_dir, arguments.campaign.as_deref())?;
-    let folder = match found {
-        Some(campaign) => campaign.root.join("analysis"),
-        None => campaign::workspace(workspace, project_dir)?.join("out/analysis"),
+    let folder = folder_of(found.as_ref(), workspace, project_dir)?;
+    let mut request = arguments.request;
+    let detail = request.detail;
+    let Some(campaign) = found else {
+        request.report = Some(folder.join("analysis/layer-pipeline.md"));
+        return Ok(Noted::alone(pipeline::analyze(&request)?));
     };
-    let record = pipeline::analyze(&PipelineRequest {
-        trace: arguments.trace,
-        config: arguments.config,
-        pass: arguments.pass,
-        stage: arguments.stage,
-        layers: arguments.layers,
-        compare_layers: arguments.compare_layers,
-        compare_trace: arguments.compare_trace,
-        compare_pass: arguments.compare_pass,
-        report: Some(folder.join("layer-pipeline.md")),
-        perfetto: arguments.perfetto,
-        detail: arguments.detail,
-    })?;
-    Ok(record)
+    let number = campaign::settle(&campaign)?.pipelines.len() + 1;
+    let report = folder.join(format!("analysis/pipelines/{number}/layer-pipeline.md"));
+    request.report = Some(report.clone());
+    // The log keeps every hot kernel, whatever the caller wants to see.
+    request.detail = Detail::Full;
+    let mut record = pipeline::analyze(&request)?;
+    let noted = campaign::record_pipeline(&campaign, &record, &report)?;
+    campaign::render(&campaign, &campaign.state()?)?;
+    if detail == Detail::Summary {
+        pipeline::shorten(&mut record, &request);
+    }
+    Ok(Noted {
+        record,
+        event: Some(noted.event.seq),
+    })
 }

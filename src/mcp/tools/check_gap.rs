@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::scope::{Detail, campaign_of};
-use crate::campaign::{self, EventKind};
+use super::scope::{Noted, campaign_of};
+use crate::campaign;
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::gap::{self, GapRecord, GapRequest};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -27,9 +27,10 @@ pub struct Arguments {
     /// The framework whose gap is wanted; default: the campaign's target.
     #[serde(default)]
     pub target: Option<String>,
-    /// A metric of the rows.
-    #[serde(default = "default_metric")]
-    pub metric: String,
+    /// A metric of the rows; default: request_throughput, in a revalidation the
+    /// sealed one.
+    #[serde(default)]
+    pub metric: Option<String>,
     /// Absolute project folder; default: the one that the host named.
     #[serde(default)]
     pub workspace: Option<PathBuf>,
@@ -37,15 +38,11 @@ pub struct Arguments {
     pub detail: Detail,
 }
 
-fn default_metric() -> String {
-    "request_throughput".to_owned()
-}
-
 impl Tool for CheckGap {
     const NAME: &'static str = "check_gap";
     const TITLE: &'static str = "Decide the gap to the fastest framework";
     const DESCRIPTION: &'static str = "Compares the target framework with the leader in every scenario: paired log-ratios, 95% interval, 1% threshold, SLA first. \
-        Call it after a benchmark has ended; it launches nothing. In a campaign the decision is recorded. \
+        Call it after a benchmark has ended; it launches nothing. Not while the job still runs, and not for one framework alone. In a campaign the decision is recorded. \
         Returns a verdict for each scenario (ahead, tied, behind, undecided, blocked), the geomean, one decision (stop_success, rerun, fix_fairness, patch, blocked) and the next call. \
         Example: {\"campaign\": \"20260101_qwen3-8b_sota_humanize\"} or {\"rows\": \"/abs/out/candidates.jsonl\", \"target\": \"sglang\"}";
     const EXAMPLE: &'static str = r#"{"rows": "/abs/out/candidates.jsonl", "target": "sglang"}"#;
@@ -55,9 +52,9 @@ impl Tool for CheckGap {
         idempotent: false,
     };
     type Arguments = Arguments;
-    type Record = GapRecord;
+    type Record = Noted<GapRecord>;
 
-    async fn call(arguments: Arguments, context: ToolContext) -> Result<GapRecord, Fault> {
+    async fn call(arguments: Arguments, context: ToolContext) -> Result<Noted<GapRecord>, Fault> {
         let project_dir = context.project_dir.clone();
         context
             .blocking(move || run(&arguments, project_dir.as_deref()))
@@ -65,23 +62,28 @@ impl Tool for CheckGap {
     }
 }
 
-fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, Fault> {
-    let mut record = match &arguments.rows {
+fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Noted<GapRecord>, Fault> {
+    let mut noted = match &arguments.rows {
         Some(rows) => {
             let target = arguments.target.as_deref().unwrap_or("sglang");
-            compare(rows, target, &arguments.metric)?
+            Noted::alone(compare(rows, target, arguments.metric.as_deref())?)
         }
         None => in_campaign(arguments, project_dir)?,
     };
     if arguments.detail == Detail::Summary {
-        for scenario in &mut record.scenarios {
+        for scenario in &mut noted.record.scenarios {
             scenario.pairs.clear();
+            // The attribution itself stays; what it rests on is for `full`.
+            scenario.explanation = None;
         }
     }
-    Ok(record)
+    Ok(noted)
 }
 
-fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapRecord, Fault> {
+fn in_campaign(
+    arguments: &Arguments,
+    project_dir: Option<&Path>,
+) -> Result<Noted<GapRecord>, Fault> {
     let found = campaign_of(
         arguments.workspace.as_deref(),
         project_dir,
@@ -94,36 +96,27 @@ fn in_campaign(arguments: &Arguments, project_dir: Option<&Path>) -> Result<GapR
             CheckGap::EXAMPLE,
         ));
     };
-    let events = campaign.log().read()?;
-    let recorded = events
-        .iter()
-        .find(|event| event.kind == EventKind::CampaignOpened)
-        .and_then(|event| event.body["inputs"]["target_framework"].as_str());
-    let target = arguments.target.as_deref().or(recorded).unwrap_or("sglang");
-    let rows = campaign.rows_path();
-    let record = compare(&rows, target, &arguments.metric)?;
-    let verdicts: Vec<_> = record
-        .scenarios
-        .iter()
-        .map(|scenario| {
-            json!({"scenario": scenario.scenario, "verdict": scenario.verdict, "gap_pct": scenario.gap_pct})
-        })
-        .collect();
-    let body = json!({
-        "target": target,
-        "metric": record.metric,
-        "decision": record.decision,
-        "scenarios": verdicts,
-    });
-    campaign::note(&campaign, EventKind::GapChecked, body, vec![rows])?;
-    Ok(record)
+    let state = campaign::settle(&campaign)?;
+    let target = arguments.target.as_deref();
+    let question = campaign::gap_question(&state, target, arguments.metric.as_deref());
+    let rows = gap::read_rows(&campaign.rows_path())?;
+    let mut record = gap::check(&question.request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    let noted = campaign::record_gap(&campaign, &state, &question, &record)?;
+    campaign::render(&campaign, &campaign.state()?)?;
+    Ok(Noted {
+        record,
+        event: Some(noted.event.seq),
+    })
 }
 
-fn compare(rows: &Path, target: &str, metric: &str) -> Result<GapRecord, Fault> {
+fn compare(rows: &Path, target: &str, metric: Option<&str>) -> Result<GapRecord, Fault> {
     let rows = gap::read_rows(rows)?;
-    let request = GapRequest {
-        metric: metric.to_owned(),
-        ..GapRequest::new(target)
-    };
-    Ok(gap::check(&request, &rows)?)
+    let mut request = GapRequest::new(target);
+    if let Some(metric) = metric {
+        metric.clone_into(&mut request.metric);
+    }
+    let mut record = gap::check(&request, &rows)?;
+    gap::explain_gaps(&mut record, &rows);
+    Ok(record)
 }

@@ -9,6 +9,7 @@ mod profile;
 mod query_history;
 mod run_benchmark;
 mod scope;
+mod update_ledger;
 
 use super::tool::Entry;
 use crate::fault::{Fault, FaultCode};
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<profile::Profile>(),
         Entry::of::<analyze_pipeline::AnalyzePipeline>(),
         Entry::of::<ncu_digest::NcuDigest>(),
+        Entry::of::<update_ledger::UpdateLedger>(),
     ]
 }
 

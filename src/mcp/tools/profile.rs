@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::follow::{check_wait, follow};
 use super::scope::campaign_of;
-use crate::campaign::{self, Campaign};
+use crate::campaign::{self, Campaign, ProfileFacts};
 use crate::capture::{self, CaptureRequest, CaptureStatus, Place};
+use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobFolder};
+use crate::job::{self, JobFolder, JobState};
 use crate::mcp::{Hints, Tool, ToolContext};
-use crate::triage::{self, Detail, TriageRecord, TriageRequest};
+use crate::triage::{self, TriageRecord, TriageRequest};
 
 pub struct Profile;
 
@@ -69,6 +70,10 @@ pub struct ProfileRecord {
     pub job: Option<CaptureStatus>,
     #[serde(flatten)]
     pub analysis: TriageRecord,
+    /// Number of the campaign's event, for citations; absent outside a campaign
+    /// and while a capture goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
 }
 
 fn default_min_share() -> f64 {
@@ -112,10 +117,12 @@ impl Tool for Profile {
         follow(&job, wait, "recordings", &context).await?;
         context
             .blocking(move || {
+                let event = keep(&job)?;
                 let record = capture::record(&job, full)?;
                 Ok(ProfileRecord {
                     job: Some(record.job),
                     analysis: record.analysis,
+                    event,
                 })
             })
             .await
@@ -151,6 +158,32 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
     }
 }
 
+/// Records the end of a campaign's capture and what its traces say.
+fn keep(job: &JobFolder) -> Result<Option<u64>, Fault> {
+    let Some(campaign) = campaign::of_job(&job.dir) else {
+        return Ok(None);
+    };
+    campaign::settle(&campaign)?;
+    if job.status()?.state != JobState::Done {
+        return Ok(None);
+    }
+    let full = capture::record(job, true)?;
+    let report = full.analysis.report_path.clone().unwrap_or_default();
+    campaign::record_profile(
+        &campaign,
+        ProfileFacts {
+            input: &report,
+            capture_job: Some(&job.id),
+            analysis: &full.analysis,
+            report_path: &report,
+        },
+    )?;
+    let state = campaign.state()?;
+    let mut profiles = state.profiles.iter().rev();
+    let noted = profiles.find(|profile| profile.body.capture_job.as_deref() == Some(&job.id));
+    Ok(noted.map(|profile| profile.seq))
+}
+
 fn start(
     request: &CaptureRequest,
     arguments: &Arguments,
@@ -166,11 +199,20 @@ fn start(
             .zip(round)
             .map(|(campaign, round)| (campaign.root.as_path(), round)),
     };
-    Ok(capture::start(request, place)?.job)
+    let submission = capture::start(request, place)?;
+    if let Some(campaign) = &found {
+        campaign::record_capture(
+            campaign,
+            &submission.job,
+            &request.framework,
+            request.scenario.as_deref(),
+        )?;
+    }
+    Ok(submission.job)
 }
 
 fn round_of(campaign: &Campaign) -> Result<u32, Fault> {
-    Ok(campaign::status(campaign)?.round)
+    Ok(campaign.state()?.round())
 }
 
 fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRecord, Fault> {
@@ -186,15 +228,29 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
         rank: arguments.rank,
         detail: Detail::Full,
     })?;
-    let folder = match found {
+    let folder = match &found {
         Some(campaign) => campaign
             .root
             .join("profiles")
-            .join(round_of(&campaign)?.to_string())
+            .join(round_of(campaign)?.to_string())
             .join(full.framework.as_deref().unwrap_or("unknown")),
         None => campaign::workspace(workspace, project_dir)?.join("out/profiles"),
     };
     let report = triage::write_report(&folder.join(name_of(&input)), &full)?;
+    let mut event = None;
+    if let Some(campaign) = &found {
+        campaign::settle(campaign)?;
+        let noted = campaign::record_profile(
+            campaign,
+            ProfileFacts {
+                input: &input,
+                capture_job: None,
+                analysis: &full,
+                report_path: &report.markdown,
+            },
+        )?;
+        event = noted.map(|appended| appended.event.seq);
+    }
     let mut record = match arguments.detail {
         Detail::Summary => full.summary(),
         Detail::Full => full,
@@ -203,6 +259,7 @@ fn analyse(arguments: Arguments, project_dir: Option<&Path>) -> Result<ProfileRe
     Ok(ProfileRecord {
         job: None,
         analysis: record,
+        event,
     })
 }
 

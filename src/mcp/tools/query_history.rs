@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scope::campaign_of;
-use crate::campaign::{self, Campaign, EventKind};
+use crate::campaign::{self, Campaign};
 use crate::fault::Fault;
 use crate::history::{self, QueryRecord, QueryRequest};
 use crate::mcp::{Hints, Tool, ToolContext};
@@ -27,7 +27,7 @@ impl Tool for QueryHistory {
     const NAME: &'static str = "query_history";
     const TITLE: &'static str = "Find earlier changes on a model's path";
     const DESCRIPTION: &'static str = "Searches the PR history of a model's family in every framework: knowledge folders (one card a pull request) and the commits of git checkouts. \
-        Call it before choosing what to patch, and before a baseline benchmark of a campaign with `record` to write the notes; it needs no network and no GPU. \
+        Call it before choosing what to patch, and before a baseline benchmark of a campaign with `record` to write the notes; it needs no network and no GPU. Not for where time goes now: that is `profile`. \
         Returns the family with its confidence, its implementation files, and cards with title, state, date, files, symbols, risk and the lines to read; what is absent or unreadable stands in `findings`. \
         Example: {\"model\": \"Qwen/Qwen3-8B\", \"query\": \"fused qk norm rope\", \"limit\": 5}";
     const EXAMPLE: &'static str = r#"{"model": "Qwen/Qwen3-8B", "query": "fused qk norm rope"}"#;
@@ -49,28 +49,29 @@ impl Tool for QueryHistory {
 
 fn run(arguments: Arguments, project_dir: Option<&Path>) -> Result<QueryRecord, Fault> {
     let mut request = arguments.request;
-    if arguments.campaign.is_some() || request.record.is_some() {
-        let workspace = request.workspace.as_deref();
-        match campaign_of(workspace, project_dir, arguments.campaign.as_deref())? {
-            Some(campaign) => within(&campaign, &mut request)?,
-            None => request.workspace = Some(campaign::workspace(workspace, project_dir)?),
-        }
+    if arguments.campaign.is_none() && request.record.is_none() {
+        return Ok(history::query(&request)?);
     }
-    Ok(history::query(&request)?)
+    let workspace = request.workspace.as_deref();
+    let Some(campaign) = campaign_of(workspace, project_dir, arguments.campaign.as_deref())? else {
+        request.workspace = Some(campaign::workspace(workspace, project_dir)?);
+        return Ok(history::query(&request)?);
+    };
+    within(&campaign, &mut request)?;
+    let record = history::query(&request)?;
+    campaign::record_history(&campaign, &record)?;
+    Ok(record)
 }
 
-/// The campaign's folder receives the notes, and its checkout is searched too.
+/// The campaign's folder receives the notes, its checkout is searched too, and
+/// notes are about its model.
 fn within(campaign: &Campaign, request: &mut QueryRequest) -> Result<(), Fault> {
-    let opened = campaign
-        .log()
-        .read()?
-        .into_iter()
-        .find(|event| event.kind == EventKind::CampaignOpened);
-    if let Some(event) = opened
-        && request.checkout.is_none()
-    {
-        let checkout = event.body["inputs"]["checkout"].as_str();
-        request.checkout = checkout.map(Into::into);
+    let state = campaign.state()?;
+    if request.checkout.is_none() {
+        request.checkout = state.checkout().cloned();
+    }
+    if request.record.is_some() && request.model.is_none() {
+        request.model = state.inputs().and_then(|inputs| inputs.model.clone());
     }
     request.workspace = Some(campaign.root.clone());
     Ok(())

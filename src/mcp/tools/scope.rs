@@ -1,22 +1,31 @@
-//! Arguments that many tools share, and what they resolve to.
+//! What a call is about: its campaign, and where its files go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::campaign::{self, Campaign, Found};
 use crate::fault::Fault;
 
-/// How much of a result is inlined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
-    /// The few facts that decide.
-    #[default]
-    Summary,
-    /// Everything.
-    Full,
+/// A domain's record, and where a campaign's log keeps it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Noted<T> {
+    #[serde(flatten)]
+    pub record: T,
+    /// Number of the campaign's event, for citations; absent outside a campaign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+}
+
+impl<T> Noted<T> {
+    /// Of a call that stands alone.
+    pub fn alone(record: T) -> Self {
+        Self {
+            record,
+            event: None,
+        }
+    }
 }
 
 /// The campaign that a call is about: the one named, else the one of the
@@ -30,5 +39,17 @@ pub fn campaign_of(
     match campaign::locate(&workspace, campaign)? {
         Found::Campaign(campaign) => Ok(Some(campaign)),
         Found::None => Ok(None),
+    }
+}
+
+/// Where a call's files go: the campaign's folder, else `out/` of the workspace.
+pub fn folder_of(
+    campaign: Option<&Campaign>,
+    workspace: Option<&Path>,
+    project_dir: Option<&Path>,
+) -> Result<PathBuf, Fault> {
+    match campaign {
+        Some(campaign) => Ok(campaign.root.clone()),
+        None => Ok(campaign::workspace(workspace, project_dir)?.join("out")),
     }
 }

@@ -1,0 +1,73 @@
+//! What a campaign keeps of a job's rows.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::bench::{RowSource, RowStatus};
+use crate::disk::DiskError;
+
+/// The facts of one row; everything else in it is passed over.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RowFacts {
+    pub framework: String,
+    #[serde(default)]
+    pub framework_version: Option<String>,
+    pub candidate_id: String,
+    pub status: RowStatus,
+    #[serde(default)]
+    pub failure_reason: Option<String>,
+    pub job_id: String,
+    #[serde(default)]
+    pub server_command: String,
+    #[serde(default)]
+    pub server_argv: Vec<String>,
+    #[serde(default)]
+    pub source: Option<RowSource>,
+    #[serde(default)]
+    pub artifacts: ArtifactFacts,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ArtifactFacts {
+    pub server_help: Option<PathBuf>,
+}
+
+/// Longest line that is read; real rows have a few thousand bytes.
+const LONGEST_LINE: u64 = 4 << 20;
+
+/// The rows of one job, oldest first. A line that is no row is passed over:
+/// the benchmark itself is strict about them.
+pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<RowFacts>, DiskError> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let wrap = |source| DiskError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut reader = BufReader::new(std::fs::File::open(path).map_err(wrap)?);
+    let mut rows = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+            .map_err(wrap)?;
+        if read == 0 {
+            return Ok(rows);
+        }
+        if memchr::memmem::find(&line, job_id.as_bytes()).is_none() {
+            continue;
+        }
+        if let Ok(row) = serde_json::from_slice::<RowFacts>(&line)
+            && row.job_id == job_id
+        {
+            rows.push(row);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `sota-loop import`: rows out of what other clients measured.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::CellAlignment;
+
+use super::output::{self, Output};
+use crate::bench::{self, ImportFile, ImportRecord, ImportRequest};
+use crate::fault::Fault;
+
+const EXAMPLES: &str = "\
+Examples:
+  sota-loop import vllm_chat.json sglang_chat.jsonl
+  sota-loop import vllm/chat=a.json sglang/chat=b.jsonl.gz --rows out/candidates.jsonl
+  sota-loop gap imported.jsonl --target sglang
+
+Reads `vllm bench serve --save-result --save-detailed` and `sglang.bench_serving
+--output-file --output-details`. Each run of a file becomes a row with the name of its
+client; latencies are computed again from the single requests, by our definitions.";
+
+/// Make rows of the results of `vllm bench serve` and `sglang.bench_serving`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ImportArgs {
+    /// Result files, plain or gzipped, each as FILE, FRAMEWORK=FILE or FRAMEWORK/SCENARIO=FILE.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Rows are added to this file.
+    #[arg(long, default_value = "imported.jsonl")]
+    rows: PathBuf,
+}
+
+pub fn run(args: ImportArgs, output: &Output) -> Result<(), Fault> {
+    let request = ImportRequest {
+        files: args.files.iter().map(|file| named(file)).collect(),
+        rows: args.rows,
+    };
+    let record = bench::import_results(&request)?;
+    output.record(&record, human)
+}
+
+/// A path may hold `=` itself; then it exists as a whole.
+fn named(argument: &str) -> ImportFile {
+    let whole = PathBuf::from(argument);
+    match argument.split_once('=') {
+        Some((name, path)) if !whole.exists() => {
+            let (framework, scenario) = match name.split_once('/') {
+                Some((framework, scenario)) => (framework, Some(scenario.to_owned())),
+                None => (name, None),
+            };
+            ImportFile {
+                path: path.into(),
+                framework: Some(framework.to_owned()),
+                scenario,
+            }
+        }
+        _ => ImportFile {
+            path: whole,
+            framework: None,
+            scenario: None,
+        },
+    }
+}
+
+fn human(record: &ImportRecord) -> String {
+    let mut table = output::table(&[
+        "framework",
+        "scenario",
+        "repeat",
+        "client",
+        "req/s",
+        "total tok/s",
+        "p50 TTFT ms",
+        "p50 TPOT ms",
+    ]);
+    for index in [2, 4, 5, 6, 7] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    for row in &record.rows {
+        table.add_row([
+            row.framework.clone(),
+            row.scenario.clone(),
+            row.repeat.to_string(),
+            row.client.clone(),
+            number(row.request_throughput, 3),
+            number(row.total_token_throughput, 1),
+            number(row.p50_ttft_ms, 1),
+            number(row.p50_tpot_ms, 2),
+        ]);
+    }
+    let mut text = format!(
+        "{table}\nrows: {}\nnext: {}",
+        record.candidates_path.display(),
+        record.next
+    );
+    for warning in &record.warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    text
+}

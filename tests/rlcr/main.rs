@@ -1,0 +1,5 @@
+//! The loop as hosts and agents meet it: the program, real processes, real files.
+
+mod gate;
+mod support;
+mod walk;
