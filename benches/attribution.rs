@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --bench attribution`
 
+#[path = "support/offline_samples.rs"]
+mod offline_samples;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -90,28 +93,7 @@ fn simulated(model: &CostModel) -> Vec<Sample> {
         look_every: 1_000_000_000,
     };
     let run = run_offline(model, 1, &asks, client).expect("every request fits");
-    run.requests
-        .into_iter()
-        .zip(asks)
-        .enumerate()
-        .map(|(index, (served, ask))| {
-            let chunk_ns: Vec<u64> = served
-                .chunks
-                .iter()
-                .map(|(at, _)| at - served.sent)
-                .collect();
-            Sample {
-                index,
-                sent_ns: served.sent,
-                first_token_ns: chunk_ns.first().copied(),
-                end_ns: chunk_ns.last().copied(),
-                chunk_ns,
-                sent_prompt_tokens: Some(ask.prompt_tokens),
-                output_tokens: Some(ask.output_tokens.into()),
-                ..Sample::default()
-            }
-        })
-        .collect()
+    offline_samples::samples(&run, &asks)
 }
 
 /// Most memory that this program ever had, in MiB.

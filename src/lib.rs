@@ -4,6 +4,7 @@
 //! function each, and print or return the plain record that it gives back.
 
 pub mod bench;
+pub mod bounded_lines;
 pub mod campaign;
 pub mod capture;
 pub mod chart;
@@ -15,6 +16,7 @@ pub mod disk;
 pub mod engine;
 pub mod fault;
 pub mod gap;
+pub mod git;
 pub mod history;
 pub mod http;
 pub mod job;

@@ -61,6 +61,7 @@ pub use rows_file::{RowsError, of_all, of_job};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
+pub use source::SourceState;
 pub use winner::{Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};

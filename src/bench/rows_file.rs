@@ -1,10 +1,11 @@
 //! `candidates.jsonl`: every row as it was measured, append only.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::row::Row;
+use crate::bounded_lines::BoundedLines;
 use crate::disk::{self, DiskError};
 
 /// A rows file that cannot be used.
@@ -58,28 +59,22 @@ fn read(path: &Path, job_id: Option<&str>) -> Result<Vec<Row>, RowsError> {
     if !path.is_file() {
         return Err(damaged(1, "it is no regular file"));
     }
-    let mut reader = BufReader::new(File::open(path).map_err(read_error)?);
+    let reader = BufReader::new(File::open(path).map_err(read_error)?);
+    let mut lines = BoundedLines::new(reader, LONGEST_LINE);
     let mut rows = Vec::new();
-    let mut line = Vec::new();
     for number in 1.. {
-        line.clear();
-        let read = reader
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(read_error)?;
-        if read == 0 {
+        let Some(line) = lines.next_line().map_err(read_error)? else {
             break;
-        }
+        };
         let whole = line.ends_with(b"\n");
-        if read as u64 == LONGEST_LINE && !whole {
+        if line.len() as u64 == LONGEST_LINE && !whole {
             return Err(damaged(number, "the line is over 4 MiB long"));
         }
-        let other = |id: &str| memchr::memmem::find(&line, id.as_bytes()).is_none();
+        let other = |id: &str| memchr::memmem::find(line, id.as_bytes()).is_none();
         if job_id.is_some_and(other) {
             continue;
         }
-        match serde_json::from_slice::<Row>(&line) {
+        match serde_json::from_slice::<Row>(line) {
             Ok(row) if job_id.is_none_or(|id| row.job_id == id) => rows.push(row),
             Ok(_) => {}
             Err(_) if job_id.is_none() => {}

@@ -2,7 +2,6 @@
 //! it, its build, and caches of compiled kernels that no other tree has filled.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -97,11 +96,8 @@ fn git(checkout: &Path, arguments: &[&str]) -> Result<Vec<u8>, SourceError> {
         checkout: checkout.to_path_buf(),
         problem,
     };
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(checkout)
+    let output = crate::git::command(checkout)
         .args(arguments)
-        .env("GIT_OPTIONAL_LOCKS", "0")
         .output()
         .map_err(|error| wrong(format!("git cannot be run: {error}")))?;
     if output.status.success() {

@@ -1,7 +1,8 @@
 //! The target's git checkout as it is now, read with git itself.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use crate::git;
 
 /// What is known of the checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -127,20 +128,8 @@ impl<'a> Git<'a> {
 
     /// What a command prints.
     pub fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(self.checkout)
-            .args(["--no-pager", "-c", "core.quotepath=off"])
+        let output = git::command(self.checkout)
             .args(arguments)
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("LC_ALL", "C")
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .env_remove("GIT_EXTERNAL_DIFF")
-            .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("cannot run git: {error}"))?;
         if output.status.success() {

@@ -32,7 +32,7 @@ pub fn analyse(payload: &CapturePayload, traces: &[TraceFile]) -> Result<Analyse
         input,
         mapping_input: mapping,
         compare_input: leader_traces(payload),
-        framework: Some(payload.engine.clone()),
+        framework: Some(spelled(&payload.engine)),
         detail: crate::detail::Detail::Full,
         ..TriageRequest::default()
     };
@@ -54,6 +54,15 @@ pub fn analyse(payload: &CapturePayload, traces: &[TraceFile]) -> Result<Analyse
         report,
         warnings,
     })
+}
+
+/// The engine's name as tables about traces spell it.
+fn spelled(engine: &str) -> String {
+    match engine {
+        "trtllm" => "tensorrt-llm",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// Traces of the leading framework beside this one's, if it is another and was captured.

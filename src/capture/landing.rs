@@ -213,7 +213,8 @@ fn told(files: &BTreeMap<PathBuf, Seen>) -> String {
         .join(", ")
 }
 
-fn file_name(path: &Path) -> String {
+/// The last part of a path.
+pub fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()

@@ -9,7 +9,7 @@ use super::lengths::Lengths;
 use super::request::{CapturedStage, GraphsChoice, KeepTraces};
 use super::{CaptureError, Graphs};
 use crate::bench::plan::Plan;
-use crate::bench::{Candidate, TokenIds};
+use crate::bench::{Candidate, SourceState, TokenIds};
 
 /// The job kind of a capture.
 pub const KIND: &str = "capture";
@@ -41,6 +41,9 @@ pub struct CapturePayload {
     pub leader: Option<String>,
     pub keep_traces: KeepTraces,
     pub trace_timeout_s: u32,
+    /// The checkout that the command runs, as it was when the capture was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<SourceState>,
     /// Tells captures apart that are otherwise the same.
     pub nonce: Option<String>,
 }

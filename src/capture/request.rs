@@ -215,23 +215,7 @@ impl CaptureRequest {
                 "it is sealed_winner, or an address such as http://127.0.0.1:30000",
             ));
         }
-        if url.is_some() && self.graphs == GraphsChoice::Both {
-            return Err(CaptureError::invalid(
-                "graphs: both needs a second launch, which a running server cannot have",
-                "use server: sealed_winner, or profile a second server that was started with CUDA graphs off and name its traces as mapping_input",
-            ));
-        }
-        let only_url = [
-            ("trace_dir", self.trace_dir.is_some()),
-            ("gpu_ids", self.gpu_ids.is_some()),
-        ];
-        match only_url.iter().find(|(_, given)| url.is_none() && *given) {
-            Some((name, _)) => Err(CaptureError::invalid(
-                format!("{name} goes with the URL of a running server"),
-                "leave it out: the launched command decides it",
-            )),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::lengths::Lengths;
 use super::payload::{CapturePayload, KIND, ServerSource};
-use super::request::CaptureRequest;
+use super::request::{CaptureRequest, GraphsChoice};
 use super::{CaptureError, space};
 use crate::bench::plan::Plan;
-use crate::bench::{self, TokenIds, WinnerQuery};
+use crate::bench::{self, SourceState, TokenIds, WinnerQuery};
 use crate::engine::{self, Engine, Profiler};
 use crate::job::{self, Submission};
 use crate::{disk, launch, sha256};
@@ -97,19 +97,108 @@ fn winner(
     };
     let framework = &winner.plan.frameworks[&request.framework];
     let engine = bench::engine_of(&request.framework, framework)?;
-    profiler_of(engine)?;
+    let profiler = profiler_of(engine)?;
     let mut payload = blank(request, place, engine, lengths);
     payload.scenario = Some(winner.workload.scenario.clone());
     payload.leader = Some(winner.leader);
     payload.token_ids = TokenIds::of(&winner.plan);
     payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
     launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    if let Some(url) = framework.url.clone() {
+        refuse_unreachable(request, engine, profiler)?;
+        let name = winner.plan.model.served_name().to_owned();
+        payload.source = at_url(request, place, url, Some(name));
+        payload.nonce = Some(job::now());
+        return Ok(payload);
+    }
+    refuse_unfit(request, engine, profiler)?;
+    payload.checkout = match &framework.source {
+        Some(source) => Some(SourceState::of(&source.checkout).map_err(bench::BenchError::from)?),
+        None => None,
+    };
     payload.source = ServerSource::Launch {
         plan: Box::new(winner.plan),
         candidate: winner.candidate,
     };
     payload.nonce = request.again.then(job::now);
     Ok(payload)
+}
+
+/// Refuses what a launched command cannot do.
+fn refuse_unfit(
+    request: &CaptureRequest,
+    engine: &Engine,
+    profiler: &Profiler,
+) -> Result<(), CaptureError> {
+    if request.graphs == GraphsChoice::Both && profiler.graphs_off_flags.is_empty() {
+        return Err(CaptureError::invalid(
+            format!(
+                "no flag is known that turns CUDA graphs off in {}",
+                engine.name
+            ),
+            "capture with graphs: on; a second plan with graphs off in the engine's own configuration gives a mapping trace",
+        ));
+    }
+    let only_running = [
+        ("trace_dir", request.trace_dir.is_some()),
+        ("gpu_ids", request.gpu_ids.is_some()),
+    ];
+    match only_running.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(CaptureError::invalid(
+            format!("{name} goes with a server that runs already"),
+            "leave it out: the launched command decides it",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what cannot be had of a server that runs already.
+fn refuse_unreachable(
+    request: &CaptureRequest,
+    engine: &Engine,
+    profiler: &Profiler,
+) -> Result<(), CaptureError> {
+    if request.graphs == GraphsChoice::Both {
+        return Err(CaptureError::invalid(
+            "graphs: both needs a second launch, which a running server cannot have",
+            "profile a second server that was started with CUDA graphs off, and name its traces as mapping_input",
+        ));
+    }
+    if profiler.is_fixed_at_launch() {
+        return Err(CaptureError::invalid(
+            format!(
+                "{} records only a range of steps that is fixed at launch",
+                engine.name
+            ),
+            "use server: sealed_winner with a command that is launched",
+        ));
+    }
+    if profiler.folder_is_fixed_at_launch() && request.trace_dir.is_none() {
+        return Err(CaptureError::invalid(
+            format!("{} writes traces where it was told at launch", engine.name),
+            format!(
+                "give that folder as trace_dir; the server needs {}",
+                profiler.launch_hint()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn at_url(
+    request: &CaptureRequest,
+    place: Place<'_>,
+    url: String,
+    served_name: Option<String>,
+) -> ServerSource {
+    ServerSource::Url {
+        url,
+        trace_dir: request
+            .trace_dir
+            .as_ref()
+            .map(|dir| place.workspace.join(dir)),
+        served_name,
+    }
 }
 
 /// A server that runs already.
@@ -127,24 +216,7 @@ fn running(
         None => engine::engine(&request.framework)?,
     };
     let profiler = profiler_of(engine)?;
-    if profiler.is_fixed_at_launch() {
-        return Err(CaptureError::invalid(
-            format!(
-                "{} records only a range of steps that is fixed at launch",
-                engine.name
-            ),
-            "use server: sealed_winner",
-        ));
-    }
-    if profiler.folder_is_fixed_at_launch() && request.trace_dir.is_none() {
-        return Err(CaptureError::invalid(
-            format!("{} writes traces where it was told at launch", engine.name),
-            format!(
-                "give that folder as trace_dir; the server needs {}",
-                profiler.launch_hint()
-            ),
-        ));
-    }
+    refuse_unreachable(request, engine, profiler)?;
     let scenario = request.scenario.as_deref();
     let lengths = match (given(request), &plan) {
         (Some(lengths), _) => lengths,
@@ -167,14 +239,8 @@ fn running(
     if let Some(plan) = &plan {
         payload.token_ids = TokenIds::of(plan);
     }
-    payload.source = ServerSource::Url {
-        url: url.to_owned(),
-        trace_dir: request
-            .trace_dir
-            .as_ref()
-            .map(|dir| place.workspace.join(dir)),
-        served_name: plan.map(|plan| plan.model.served_name().to_owned()),
-    };
+    let name = plan.map(|plan| plan.model.served_name().to_owned());
+    payload.source = at_url(request, place, url.to_owned(), name);
     // What runs at an address may be another server each time.
     payload.nonce = Some(job::now());
     Ok(payload)
@@ -228,6 +294,7 @@ fn blank(
         leader: None,
         keep_traces: request.keep_traces,
         trace_timeout_s: request.trace_timeout_s,
+        checkout: None,
         nonce: None,
     }
 }

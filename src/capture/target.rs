@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::CaptureError;
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
+use super::{CaptureError, landing};
 use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
 use crate::engine::{self, Engine, Profiler, Window};
@@ -276,7 +276,7 @@ async fn launch(
     }
     let log: PathBuf = job
         .dir()
-        .join(format!("server-{}.log", file_word(window.dir)));
+        .join(format!("server-{}.log", landing::file_name(window.dir)));
     let mut spec = ServerSpec {
         plan,
         framework: &framework,
@@ -290,13 +290,6 @@ async fn launch(
     let sources = ready_sources(&mut spec, job).await.map_err(failed)?;
     let server = Server::launch(&spec, job).await.map_err(failed)?;
     Ok((server, sources))
-}
-
-/// The last part of a folder's path.
-fn file_word(dir: &Path) -> String {
-    dir.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 /// The start of an answer, on one line.

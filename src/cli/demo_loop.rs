@@ -30,7 +30,9 @@ pub fn run(folder: &Path, output: &Output) -> Result<(), Fault> {
     print(&format!(
         "\n{} steps were refused on the way, each until its evidence was there.\nreport:   {}\ncheckout: {} (git log main..faster)\neverything is in {}",
         refusals.len(),
-        record["report_path"].as_str().unwrap_or_default(),
+        record["finished"]["report_path"]
+            .as_str()
+            .unwrap_or_default(),
         stage.checkout.display(),
         stage.workspace.display(),
     ));

@@ -10,6 +10,7 @@ use crate::rlcr::{self, HookOutput};
 use crate::state_dir::state_dir;
 
 const EXAMPLES: &str = "\
+Examples:
 Both hooks run this command and are told apart by what the host writes to it. In hooks.json:
   {\"hooks\": {
     \"PostToolUse\": [{\"matcher\": \"mcp__.*sota-loop.*\", \"hooks\": [{\"type\": \"command\", \"command\": \"sota-loop gate\"}]}],

@@ -84,10 +84,15 @@ pub fn table(header: &[&str]) -> Table {
     if !colours(&io::stdout()) {
         table.force_no_tty();
     }
-    let size = ratatui::crossterm::terminal::size().ok();
-    let width = size.filter(|_| io::stdout().is_terminal());
-    table.set_width(width.map_or(PLAIN_WIDTH, |(columns, _)| columns));
+    table.set_width(width());
     table
+}
+
+/// Columns of the terminal that standard output is, else of plain text.
+pub fn width() -> u16 {
+    let size = ratatui::crossterm::terminal::size().ok();
+    let size = size.filter(|_| io::stdout().is_terminal());
+    size.map_or(PLAIN_WIDTH, |(columns, _)| columns)
 }
 
 /// Aligns columns to the right.

@@ -112,8 +112,9 @@ fn named<'a>(framework: &'a str, otherwise: &'a str) -> &'a str {
     }
 }
 
-/// Cells of a sparkline.
+/// Cells of a sparkline at most, and columns that its name and scale take.
 const CELLS: usize = 64;
+const BESIDE: usize = 30;
 
 /// The causes, what the timelines show, and both runs as lines of blocks.
 pub(super) fn human(explanation: &Explanation, runs: Option<(&Timeline, &Timeline)>) -> String {
@@ -162,7 +163,10 @@ pub(super) fn human(explanation: &Explanation, runs: Option<(&Timeline, &Timelin
     ));
     if let Some((target, leader)) = runs {
         text.push('\n');
-        for (name, line) in sparklines(target, leader, CELLS) {
+        let cells = usize::from(output::width())
+            .saturating_sub(BESIDE)
+            .clamp(8, CELLS);
+        for (name, line) in sparklines(target, leader, cells) {
             text.push_str(&format!("{name:<16} {line}\n"));
         }
     }

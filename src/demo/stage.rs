@@ -1,12 +1,12 @@
 //! The place of a play: checkout, knowledge root and plan in one folder.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::DemoError;
 use crate::disk;
+use crate::git;
 use crate::own_binary::own_binary;
 
 macro_rules! shipped {
@@ -35,6 +35,8 @@ const HISTORY: &[(&str, &str)] = &[
         include_str!("../../references/demo-loop/history/vllm.md"),
     ),
 ];
+/// Without it Python's caches would be changes to the tree.
+const IGNORED: &str = include_str!("../../references/demo-loop/gitignore");
 const PLAN: &str = include_str!("../../references/demo-loop/plan.yaml");
 
 /// The file whose numbers are the stand-in's speed.
@@ -72,6 +74,7 @@ impl Stage {
             plan: workspace.join("plan.yaml"),
             workspace,
         };
+        disk::write_atomic(&stage.checkout.join(".gitignore"), IGNORED.as_bytes())?;
         for (name, text) in SOURCES {
             disk::write_atomic(&stage.checkout.join(name), text.as_bytes())?;
         }
@@ -135,15 +138,10 @@ impl Stage {
             arguments: arguments.iter().map(|part| (*part).to_owned()).collect(),
             problem,
         };
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&self.checkout)
+        let output = git::command(&self.checkout)
             .args(["-c", "user.name=demo", "-c", "user.email=demo@localhost"])
             .args(["-c", "commit.gpgsign=false"])
             .args(arguments)
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .stdin(Stdio::null())
             .output()
             .map_err(|error| wrap(error.to_string()))?;
         if output.status.success() {

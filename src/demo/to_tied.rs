@@ -11,11 +11,11 @@ use crate::disk;
 const FUSED: [Cost; 2] = [
     Cost {
         part: "residual_add",
-        ms: 0.01,
+        ms: 0.03,
     },
     Cost {
         part: "rms_norm",
-        ms: 0.06,
+        ms: 0.08,
     },
 ];
 
@@ -107,20 +107,11 @@ impl<A: Agent> Play<'_, A> {
 
     /// The evidence of the round, and what is refused for want of it.
     async fn gather(&mut self, gap: &Value) -> Result<Evidence, DemoError> {
-        let early = Evidence {
-            gap: super::steps::event("check_gap", gap)?,
-            profile: 1,
-            pipeline: 1,
-            cause: "decode".to_owned(),
-            kernel: "gemm".to_owned(),
-        };
-        self.refused(
-            "evidence",
-            "three-table report",
-            "update_ledger",
-            attempt(&early, "guess"),
-        )
-        .await?;
+        let early = Evidence::of_gap(gap)?;
+        let mut guess = attempt(&early, "guess");
+        guess["cites"] = json!([early.cited_cause()]);
+        self.refused("evidence", "three-table report", "update_ledger", guess)
+            .await?;
         self.refused(
             "strict_success",
             "revalidation",

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::GapError;
+use crate::bounded_lines::BoundedLines;
 
 /// Longest line that is read, in bytes; real rows have a few thousand.
 pub const MAX_LINE_BYTES: usize = 4 << 20;
@@ -299,20 +300,14 @@ pub fn read_rows(path: &Path) -> Result<Rows, GapError> {
         path: path.to_path_buf(),
         source,
     };
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(wrap)?);
+    let reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(wrap)?);
+    let mut lines = BoundedLines::new(reader, MAX_LINE_BYTES as u64 + 1);
     let mut found = Rows::default();
-    let mut buffer = Vec::new();
     for line in 1.. {
-        buffer.clear();
-        let read = reader
-            .by_ref()
-            .take(MAX_LINE_BYTES as u64 + 1)
-            .read_until(b'\n', &mut buffer)
-            .map_err(wrap)?;
-        if read == 0 {
+        let Some(buffer) = lines.next_line().map_err(wrap)? else {
             break;
-        }
-        if read > MAX_LINE_BYTES {
+        };
+        if buffer.len() > MAX_LINE_BYTES {
             return Err(GapError::LineTooLong {
                 path: path.to_path_buf(),
                 line,
@@ -328,7 +323,7 @@ pub fn read_rows(path: &Path) -> Result<Rows, GapError> {
                 limit: MAX_ROWS,
             });
         }
-        match serde_json::from_slice(&buffer) {
+        match serde_json::from_slice(buffer) {
             Ok(row) => found.rows.push(row),
             Err(error) if error.is_eof() && buffer.last() != Some(&b'\n') => {
                 found.warnings.push(format!(
@@ -340,7 +335,7 @@ pub fn read_rows(path: &Path) -> Result<Rows, GapError> {
                 return Err(GapError::BadRow {
                     path: path.to_path_buf(),
                     line,
-                    key: key_before(&buffer, &error),
+                    key: key_before(buffer, &error),
                     problem: problem(&error),
                 });
             }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::error::HistoryError;
+use crate::git;
 
 /// Longest text of one record of a log.
 const RECORD: usize = 4 << 20;
@@ -19,27 +20,10 @@ pub struct Git<'a> {
 
 impl Git<'_> {
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = git::command(self.checkout);
         command
-            .arg("-C")
-            .arg(self.checkout)
-            .args([
-                "--no-pager",
-                "-c",
-                "core.quotepath=off",
-                "-c",
-                "log.showSignature=false",
-            ])
-            .args(arguments)
-            // What a partial clone lacks is said, not fetched.
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("LC_ALL", "C")
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_EXTERNAL_DIFF")
-            .stdin(Stdio::null());
+            .args(["-c", "log.showSignature=false"])
+            .args(arguments);
         command
     }
 

@@ -130,7 +130,8 @@ impl Fields<'_> {
             .and_then(|list| list.get(layer)?.as_u64())
         {
             return match ratio {
-                0 => "full_attention".into(),
+                // Nothing is compressed: the window alone is attended to.
+                0 => "sliding_attention".into(),
                 ratio => format!("compressed_{ratio}"),
             };
         }
@@ -167,6 +168,16 @@ impl Fields<'_> {
     }
 
     fn feed_forward(&self, layer: usize) -> &'static str {
+        let named = self
+            .list("mlp_layer_types")
+            .and_then(|list| list.get(layer)?.as_str());
+        if let Some(named) = named {
+            return match named {
+                "dense" => "dense",
+                named if named.contains("hash") => "hash_moe",
+                _ => "moe",
+            };
+        }
         let experts = [
             "num_experts",
             "n_routed_experts",
@@ -248,7 +259,14 @@ mod tests {
         );
         assert_eq!(
             layers(r#"{"num_hidden_layers": 3, "compress_ratios": [0, 4, 128]}"#),
-            ["full_attention", "compressed_4", "compressed_128"]
+            ["sliding_attention", "compressed_4", "compressed_128"]
+        );
+        assert_eq!(
+            layers(
+                r#"{"num_hidden_layers": 3, "n_routed_experts": 8,
+                    "mlp_layer_types": ["dense", "hash_moe", "sparse"]}"#
+            ),
+            ["dense", "hash_moe", "moe"]
         );
         assert_eq!(
             layers(

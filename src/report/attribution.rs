@@ -16,10 +16,6 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Where the gap's time went",
         "Seconds of the run by which the target is slower (right) or faster (left) than the leader, by cause, from the timelines of both runs.",
     );
-    let scenarios = material
-        .gap()
-        .map(|gap| gap.scenarios.as_slice())
-        .unwrap_or_default();
     let mut table = Table::new(&[
         "scenario",
         "cause",
@@ -28,7 +24,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "shown by",
     ]);
     let mut data = Vec::new();
-    for gap in scenarios {
+    for gap in material.scenarios() {
         let Some(causes) = gap
             .attribution
             .as_deref()

@@ -9,11 +9,13 @@ use super::html::Table;
 use super::material::Material;
 use crate::bench::load::{Sample, read_samples};
 use crate::bench::metrics::{Distribution, e2e_ms, tpot_ms, ttft_ms};
-use crate::bench::{Phase, Row, RowStatus};
 use crate::chart::{Axis, ChartError, Frame, SERIES, Strokes, Tone, short};
 use crate::gap::{ScenarioGap, Side};
 
-const LATENCIES: [(&str, &str, fn(&Sample) -> Option<f64>); 3] = [
+/// Milliseconds of a request, if it got so far.
+type Latency = fn(&Sample) -> Option<f64>;
+
+const LATENCIES: [(&str, &str, Latency); 3] = [
     ("TTFT", "time to first token, ms", ttft_ms),
     ("TPOT", "time per output token, ms", tpot_ms),
     ("E2E", "end to end, ms", e2e_ms),
@@ -39,10 +41,6 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "Distribution of latencies",
         "Share of requests that were at least this fast, over all good repeats of each side, from the raw samples. A curve further to the left is better.",
     );
-    let scenarios = material
-        .gap()
-        .map(|gap| gap.scenarios.as_slice())
-        .unwrap_or_default();
     let mut table = Table::new(&[
         "scenario",
         "side",
@@ -56,7 +54,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
     ]);
     let mut data = Vec::new();
     let mut unread: Vec<String> = Vec::new();
-    for gap in scenarios {
+    for gap in material.scenarios() {
         let sides: Vec<(Recorded, Tone)> = [(&gap.target, TARGET), (&gap.leader, LEADER)]
             .into_iter()
             .filter_map(|(side, tone)| {
@@ -128,23 +126,10 @@ fn recorded(
     side: &Side,
     unread: &mut Vec<String>,
 ) -> Option<Recorded> {
-    let is_of_side = |row: &&Row| {
-        let load = &row.workload;
-        row.framework == side.framework
-            && row.candidate_id == side.candidate_id
-            && row.status == RowStatus::Ok
-            && load.scenario == gap.scenario
-            && load.request_rate == gap.request_rate
-            && load.max_concurrency.map(f64::from) == gap.max_concurrency
-    };
-    let newest = material.rows.iter().rev().find(is_of_side)?;
-    let rows: Vec<&Row> = material
-        .rows
-        .iter()
-        .filter(is_of_side)
-        .filter(|row| row.job_id == newest.job_id && row.phase == newest.phase)
-        .filter(|row| newest.phase != Phase::Measure || row.phase == Phase::Measure)
-        .collect();
+    let newest = material.rows_of(gap, side).next_back()?;
+    let rows = material
+        .rows_of(gap, side)
+        .filter(|row| row.job_id == newest.job_id && row.phase == newest.phase);
     let mut recorded = Recorded {
         name: side.framework.clone(),
         samples: Vec::new(),

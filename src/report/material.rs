@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::ReportError;
 use super::attempts::AttemptRow;
 use super::files;
-use crate::bench::{self, Row};
+use crate::bench::{self, Row, RowStatus};
 use crate::campaign::events::{BenchmarkLabel, GapChecked};
 use crate::campaign::{Campaign, Recorded, State};
-use crate::gap::{self, GapRecord, GapRequest};
+use crate::gap::{self, GapRecord, GapRequest, ScenarioGap, Side};
 use crate::ncu::DigestRecord;
 use crate::pipeline::PipelineRecord;
 use crate::triage::TriageRecord;
@@ -119,6 +119,28 @@ impl Material {
     /// The newest gap.
     pub fn gap(&self) -> Option<&GapRecord> {
         self.gaps.last().map(|point| &point.record)
+    }
+
+    /// The scenarios of the newest gap decision.
+    pub fn scenarios(&self) -> &[ScenarioGap] {
+        self.gap().map_or(&[], |gap| gap.scenarios.as_slice())
+    }
+
+    /// The good runs of one side in a scenario.
+    pub fn rows_of<'a>(
+        &'a self,
+        gap: &'a ScenarioGap,
+        side: &'a Side,
+    ) -> impl DoubleEndedIterator<Item = &'a Row> {
+        self.rows.iter().filter(move |row| {
+            let load = &row.workload;
+            row.framework == side.framework
+                && row.candidate_id == side.candidate_id
+                && row.status == RowStatus::Ok
+                && load.scenario == gap.scenario
+                && load.request_rate == gap.request_rate
+                && load.max_concurrency.map(f64::from) == gap.max_concurrency
+        })
     }
 
     /// Decides the gap from the rows, where no decision was recorded.

@@ -37,9 +37,9 @@ pub fn page(material: &Material, figures: &[Figure], made: &str) -> String {
     for figure in figures {
         text.push_str(&figure.html());
     }
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "</main><footer>Made {} by sota-loop {} from recorded data. The JSON of each figure is in the page, in <code>script</code> elements named <code>data-…</code>.</footer></body></html>\n",
+        "</main><footer>Made {} by sota-loop {} from recorded data. The JSON of each figure is in the page, in <code>script</code> elements named <code>data-…</code>.</footer></body></html>",
         escape(made),
         env!("CARGO_PKG_VERSION")
     );

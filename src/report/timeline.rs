@@ -9,9 +9,8 @@ use super::html::Table;
 use super::latency::{LEADER, TARGET, key};
 use super::material::Material;
 use crate::bench::timeline::{Rows, Timeline, read_any};
-use crate::bench::{Row, RowStatus};
 use crate::chart::{Axis, ChartError, Frame, Strokes, Tone, short};
-use crate::gap::{ScenarioGap, Side};
+use crate::gap::ScenarioGap;
 
 /// Moments that a line is drawn through.
 const CELLS: usize = 200;
@@ -59,10 +58,6 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "The runs over time",
         "Target and leader of the pair that the attribution rests on, on one scale of time: requests that the engine works on, share of its KV cache in use as it tells itself, and output tokens a second as the client received them.",
     );
-    let scenarios = material
-        .gap()
-        .map(|gap| gap.scenarios.as_slice())
-        .unwrap_or_default();
     let mut table = Table::new(&[
         "scenario",
         "side",
@@ -76,7 +71,7 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
         "sources",
     ]);
     let mut data = Vec::new();
-    for gap in scenarios {
+    for gap in material.scenarios() {
         let Some((repeat, runs)) = runs(material, gap) else {
             continue;
         };
@@ -122,12 +117,11 @@ pub fn figure(material: &Material) -> Result<Figure, ChartError> {
 fn runs(material: &Material, gap: &ScenarioGap) -> Option<(u32, Vec<Run>)> {
     let (target, leader) = (gap.target.as_ref()?, gap.leader.as_ref()?);
     let mut repeats: Vec<u32> = gap.attributed_repeat.into_iter().collect();
-    repeats.extend(rows_of(material, gap, target).map(|row| row.repeat));
+    repeats.extend(material.rows_of(gap, target).map(|row| row.repeat));
     let (repeat, timelines) = repeats.into_iter().find_map(|repeat| {
         let of = |side| {
-            let row = rows_of(material, gap, side)
-                .filter(|row| row.repeat == repeat)
-                .last()?;
+            let mut of_side = material.rows_of(gap, side);
+            let row = of_side.rfind(|row| row.repeat == repeat)?;
             let path = files::found(row.artifacts.timeline.as_ref()?, &material.base)?;
             read_any(&path, None).ok()
         };
@@ -149,22 +143,6 @@ fn runs(material: &Material, gap: &ScenarioGap) -> Option<(u32, Vec<Run>)> {
         })
         .collect();
     Some((repeat, runs))
-}
-
-fn rows_of<'a>(
-    material: &'a Material,
-    gap: &'a ScenarioGap,
-    side: &'a Side,
-) -> impl Iterator<Item = &'a Row> {
-    material.rows.iter().filter(move |row| {
-        let load = &row.workload;
-        row.framework == side.framework
-            && row.candidate_id == side.candidate_id
-            && row.status == RowStatus::Ok
-            && load.scenario == gap.scenario
-            && load.request_rate == gap.request_rate
-            && load.max_concurrency.map(f64::from) == gap.max_concurrency
-    })
 }
 
 fn until(runs: &[Run]) -> f64 {

@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn a_loop_looks_as_humanizes_does() {
         let (dir, up) = begun();
-        assert_eq!(active_states(dir.path()), [up.state_path.clone()]);
+        assert_eq!(
+            active_states(dir.path()),
+            std::slice::from_ref(&up.state_path)
+        );
         let state = LoopState::read(&up.state_path).unwrap();
         assert_eq!(state.round(), Some(0));
         assert_eq!(state.get("max_iterations"), Some("42"));

@@ -30,6 +30,7 @@ pub struct Recorded {
 
 /// Collects steps until it has enough or is stopped.
 pub struct Recorder {
+    skip: u64,
     left: u64,
     steps: Vec<Recorded>,
     done: oneshot::Sender<Vec<Recorded>>,
@@ -39,14 +40,27 @@ impl Recorder {
     /// Records up to `limit` steps, then hands them to `done`.
     pub fn new(limit: Option<u64>, done: oneshot::Sender<Vec<Recorded>>) -> Self {
         Self {
+            skip: 0,
             left: limit.unwrap_or(MAX_STEPS).clamp(1, MAX_STEPS),
             steps: Vec::new(),
             done,
         }
     }
 
+    /// The same after some steps that are not recorded.
+    pub fn after(skip: u64, limit: u64, done: oneshot::Sender<Vec<Recorded>>) -> Self {
+        Self {
+            skip,
+            ..Self::new(Some(limit), done)
+        }
+    }
+
     /// Adds a step; nothing when that was the last one.
     pub fn add(mut self, step: &Step) -> Option<Self> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return Some(self);
+        }
         self.steps.push(Recorded {
             start: step.start,
             end: step.end,
@@ -66,6 +80,38 @@ impl Recorder {
         // The one who asked may be gone.
         let _ = self.done.send(self.steps);
     }
+}
+
+/// A range of steps that the environment asks to record, as TensorRT-LLM reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixedRange {
+    pub first: u64,
+    pub steps: u64,
+    /// The file of the trace.
+    pub path: PathBuf,
+}
+
+impl FixedRange {
+    /// From `TLLM_PROFILE_START_STOP` (`first-last`) and `TLLM_TORCH_PROFILE_TRACE`.
+    pub fn from_env() -> Option<Self> {
+        let range = std::env::var("TLLM_PROFILE_START_STOP").ok()?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        Some(Self {
+            first,
+            steps: last.checked_sub(first).filter(|steps| *steps > 0)?,
+            path: std::env::var_os("TLLM_TORCH_PROFILE_TRACE")?.into(),
+        })
+    }
+}
+
+/// Writes the first rank's trace, not packed, as TensorRT-LLM would.
+pub fn export_file(config: &SimConfig, steps: &[Recorded], path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    write_trace(&spec(config, steps), 0, file).map(drop)
 }
 
 /// Writes one gzipped trace a rank into `folder`, named as the engine would.

@@ -12,7 +12,7 @@ use super::app::App;
 use super::dialect::Dialect;
 use super::driver::Command;
 use super::planned_fault::PlannedFault;
-use super::profile::{Recorder, export};
+use super::profile::{FixedRange, Recorder, export, export_file};
 
 /// What SGLang takes; vLLM takes nothing.
 #[derive(Deserialize, Default)]
@@ -101,6 +101,33 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
         }
     }));
     Ok("Start profiling.\n")
+}
+
+/// Records the range of steps that the environment names, if it names one.
+pub fn start_fixed(app: &Rc<App>) {
+    let Some(range) = FixedRange::from_env() else {
+        return;
+    };
+    let (done, recorded) = oneshot::channel();
+    app.command(Command::StartProfile(Recorder::after(
+        range.first,
+        range.steps,
+        done,
+    )));
+    let writer = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let Ok(steps) = recorded.await else { return };
+        let config = writer.config.clone();
+        let path = range.path.clone();
+        let written =
+            tokio::task::spawn_blocking(move || export_file(&config, &steps, &path)).await;
+        let text = match written {
+            Ok(Ok(())) => format!("Torch trace is saved to {}", range.path.display()),
+            Ok(Err(error)) => format!("Profiling failed: {}: {error}", range.path.display()),
+            Err(_) => "Profiling failed.".to_owned(),
+        };
+        writer.log.core("profiler.py:130", &text);
+    });
 }
 
 /// Stops recording and waits until the trace is on disk.

@@ -25,7 +25,7 @@ use super::log::{Log, Sink};
 use super::metrics::Stats;
 use super::planned_fault::PlannedFault;
 use super::scheduler::{Emission, Scheduler};
-use super::{Exit, SimError, routes, startup};
+use super::{Exit, SimError, profile_routes, routes, startup};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
@@ -221,6 +221,7 @@ async fn start_up(app: &Rc<App>, socket: TcpSocket) -> Exit {
     if let Err(exit) = load(app).await {
         return exit;
     }
+    profile_routes::start_fixed(app);
     if later
         .map(listen)
         .is_some_and(|listening| listening.is_err())

@@ -1,10 +1,10 @@
 //! Simulated engines that differ in one or two known things, in virtual time.
 
-use sota_loop::bench::load::Sample;
 use sota_loop::bench::timeline::{Scrape, ServerPoint, Timeline};
 use sota_loop::gap::attribution::{Explanation, explain};
 use sota_loop::sim::{Ask, Client, CostModel, KvPolicy, OfflineRun, Schedule, run_offline};
 
+use crate::offline_samples;
 use crate::support::{run, share, told};
 
 /// Requests of unequal lengths, all at once.
@@ -30,30 +30,7 @@ fn served(model: &CostModel, asks: &[Ask]) -> OfflineRun {
 /// The timeline of a run with what a scraper would have seen.
 fn timeline(model: &CostModel, asks: &[Ask], framework: &str) -> Timeline {
     let served = served(model, asks);
-    let samples: Vec<Sample> = served
-        .requests
-        .iter()
-        .zip(asks)
-        .enumerate()
-        .map(|(index, (served, ask))| {
-            let chunk_ns: Vec<u64> = served
-                .chunks
-                .iter()
-                .map(|(at, _)| at - served.sent)
-                .collect();
-            Sample {
-                index,
-                sent_ns: served.sent,
-                first_token_ns: chunk_ns.first().copied(),
-                end_ns: chunk_ns.last().copied(),
-                chunk_tokens: Some(served.chunks.iter().map(|(_, tokens)| *tokens).collect()),
-                chunk_ns,
-                sent_prompt_tokens: Some(ask.prompt_tokens),
-                output_tokens: Some(ask.output_tokens.into()),
-                ..Sample::default()
-            }
-        })
-        .collect();
+    let samples = offline_samples::samples(&served, asks);
     let mut timeline = Timeline::of(&samples, None).unwrap();
     timeline.run.framework = framework.to_owned();
     let capacity = f64::from(model.limits.kv_tokens);

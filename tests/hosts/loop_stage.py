@@ -26,7 +26,7 @@ class LoopStage:
         for name, path in {"binary": binary, "checkout": self.checkout, "python3": sys.executable}.items():
             text = text.replace(f"{{{name}}}", str(path))
         self.plan.write_text(text)
-        (self.checkout / ".gitignore").write_text("__pycache__/\n")
+        shutil.copy(SOURCE / "gitignore", self.checkout / ".gitignore")
         self.git("init", "-q", "-b", "main")
         self.git("add", "--all")
         self.git("commit", "-q", "-m", "The sources as they are")

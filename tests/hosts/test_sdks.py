@@ -32,7 +32,8 @@ class Sdks(HostCase):
         self.assertTrue(status["is_error"])
         self.assertEqual(status["record"]["error"], "campaign_unknown")
         self.assertEqual(bench["record"]["state"], "done")
-        self.assertEqual(gap["record"]["decision"], "patch")
+        # Which of the two depends on how busy this machine is; nothing else may come.
+        self.assertIn(gap["record"]["decision"], {"patch", "rerun"})
         self.assertFalse(history["is_error"])
         self.assertGreater(said["progress"], 0)
 

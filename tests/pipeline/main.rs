@@ -1,4 +1,6 @@
-//! The layer analysis on real traces.
+//! The layer analysis on real traces, and on simulated ones of every shape.
+
+mod simulated;
 
 use std::path::{Path, PathBuf};
 

@@ -107,6 +107,35 @@ fn an_engine_that_is_told_the_folder_at_launch_records_a_batch() {
 }
 
 #[test]
+fn an_engine_whose_steps_are_fixed_at_launch_is_launched_for_each_stage() {
+    let home = Home::new();
+    let command = sim(&home, "openai", &["--layers", "6"]);
+    let plan = plan(json!({"trtllm": {"command": command}}));
+    assert_eq!(run(&home, &plan)["state"], "done");
+    let record = capture(&home, json!({"framework": "trtllm", "batch": 2}));
+    assert_eq!(record["state"], "done", "{record:#}");
+    home.wait_until_no_engine();
+    assert_eq!(stage(&record, "prefill")["steps"], 5);
+    assert_eq!(stage(&record, "prefill")["shapes"][0]["tokens"], 32);
+    assert_eq!(stage(&record, "decode")["steps"], 5);
+    assert_eq!(stage(&record, "decode")["shapes"][0]["batch"], 2);
+    let names: Vec<PathBuf> = record["traces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|trace| path(&trace["path"]))
+        .collect();
+    let folder = home.workspace().join("out/profiles/trtllm/graphs-on");
+    assert_eq!(
+        names,
+        [
+            folder.join("prefill/trace.json"),
+            folder.join("decode/trace.json")
+        ]
+    );
+}
+
+#[test]
 fn the_command_line_follows_a_capture_and_prints_its_tables() {
     let home = Home::new();
     measured(&home, "sglang", &[]);

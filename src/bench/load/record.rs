@@ -1,9 +1,10 @@
 //! Raw samples on disk: one JSON object a line, zstd-compressed.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::path::Path;
 
 use super::{LoadError, Sample};
+use crate::bounded_lines::BoundedLines;
 use crate::disk::{self, DiskError};
 
 /// Most bytes of one sample's line: about two million chunks.
@@ -35,26 +36,21 @@ pub fn read_samples(path: &Path) -> Result<Vec<Sample>, LoadError> {
         })
     };
     let file = std::fs::File::open(path).map_err(failed)?;
-    let mut lines = BufReader::new(zstd::Decoder::new(file).map_err(failed)?);
+    let reader = BufReader::new(zstd::Decoder::new(file).map_err(failed)?);
+    let mut lines = BoundedLines::new(reader, LONGEST_LINE);
     let mut samples = Vec::new();
-    let mut line = Vec::new();
     for number in 1.. {
-        line.clear();
         let bad = |reason: String| LoadError::BadSample {
             path: path.to_path_buf(),
             line: number,
             reason,
         };
-        let read = std::io::Read::take(&mut lines, LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| bad(error.to_string()))?;
-        if read == 0 {
-            break;
-        }
-        if read as u64 == LONGEST_LINE {
+        let next = lines.next_line().map_err(|error| bad(error.to_string()))?;
+        let Some(line) = next else { break };
+        if line.len() as u64 == LONGEST_LINE {
             return Err(bad(format!("longer than {LONGEST_LINE} bytes")));
         }
-        samples.push(serde_json::from_slice(&line).map_err(|error| bad(error.to_string()))?);
+        samples.push(serde_json::from_slice(line).map_err(|error| bad(error.to_string()))?);
     }
     Ok(samples)
 }

@@ -8,6 +8,7 @@ use regex::Captures;
 
 use super::record::{ServerPoint, Source};
 use super::sources::{self, EngineSources};
+use crate::bounded_lines::BoundedLines;
 use crate::disk::DiskError;
 use crate::fault::{Fault, FaultCode};
 
@@ -116,24 +117,17 @@ pub fn read_log(path: &Path, from: u64) -> Result<ServerLog, LogError> {
     Ok(log)
 }
 
-fn read(mut lines: impl BufRead, from: u64) -> std::io::Result<ServerLog> {
+fn read(lines: impl BufRead, from: u64) -> std::io::Result<ServerLog> {
     let mut log = ServerLog::default();
     let mut at = 0;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let taken = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)?;
-        if taken == 0 {
-            return Ok(log);
-        }
+    let mut lines = BoundedLines::new(lines, LONGEST_LINE);
+    while let Some(line) = lines.next_line()? {
         if log.points.len() < MOST_POINTS {
-            log.take(&String::from_utf8_lossy(&line), at >= from);
+            log.take(&String::from_utf8_lossy(line), at >= from);
         }
-        at += taken as u64;
+        at += line.len() as u64;
     }
+    Ok(log)
 }
 
 impl ServerLog {

@@ -1,11 +1,12 @@
 //! Timelines from files: our own, or results of other clients.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::record::{Line, RunFacts};
 use super::{Shape, Timeline};
 use crate::bench::import::{ImportError, read_result};
+use crate::bounded_lines::BoundedLines;
 use crate::disk::DiskError;
 use crate::fault::{Fault, FaultCode};
 
@@ -103,22 +104,16 @@ fn read_timeline(path: &Path) -> Result<Timeline, TimelineError> {
         server: Vec::new(),
         shape: Shape::default(),
     };
-    let mut lines = BufReader::new(open(path)?);
-    let mut text = Vec::new();
+    let mut lines = BoundedLines::new(BufReader::new(open(path)?), LONGEST_LINE);
+    let failed = |source| DiskError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     for number in 1.. {
-        text.clear();
-        let taken = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut text)
-            .map_err(|source| DiskError::Read {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        if taken == 0 {
+        let Some(text) = lines.next_line().map_err(failed)? else {
             break;
-        }
-        let line = serde_json::from_slice(&text).map_err(|error| TimelineError::Line {
+        };
+        let line = serde_json::from_slice(text).map_err(|error| TimelineError::Line {
             path: path.to_path_buf(),
             line: number,
             problem: error.to_string(),

@@ -105,8 +105,9 @@ impl Request<'_> {
         let mut previous = self.span.first;
         for (at, _, had) in self.later_chunks() {
             if at - previous > long {
-                let decoding = firsts.partition_point(|first| *first <= at)
-                    - ends.partition_point(|end| *end <= at).min(firsts.len());
+                let begun = firsts.partition_point(|first| *first <= at);
+                let ended = ends.partition_point(|end| *end <= at);
+                let decoding = begun.saturating_sub(ended);
                 let others = decoding.saturating_sub(1).max(1) as f64;
                 let tokens = grid.tokens_within(previous, at);
                 if tokens >= STEPS_MISSED * others {

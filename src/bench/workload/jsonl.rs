@@ -1,13 +1,14 @@
 //! Prompts from a file, one JSON object a line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Input, Prompt, WorkloadError};
+use crate::bounded_lines::BoundedLines;
 use crate::disk::DiskError;
 
 /// Longest line, in bytes.
@@ -41,35 +42,29 @@ pub fn read_prompts(path: &Path, most: Option<usize>) -> Result<Vec<Prompt>, Wor
         path: path.to_path_buf(),
         source,
     };
-    let mut lines = BufReader::new(File::open(path).map_err(disk)?);
+    let reader = BufReader::new(File::open(path).map_err(disk)?);
+    let mut lines = BoundedLines::new(reader, LONGEST_LINE);
     let mut prompts = Vec::new();
-    let mut line = Vec::new();
     for number in 1.. {
         if most.is_some_and(|most| prompts.len() >= most) {
             break;
         }
-        line.clear();
-        let read = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(disk)?;
-        if read == 0 {
+        let Some(line) = lines.next_line().map_err(disk)? else {
             break;
-        }
+        };
         let bad = |reason| WorkloadError::BadLine {
             path: path.to_path_buf(),
             line: number,
             reason,
         };
-        if read as u64 == LONGEST_LINE {
+        if line.len() as u64 == LONGEST_LINE {
             return Err(bad(format!("longer than {LONGEST_LINE} bytes")));
         }
         if prompts.len() == MOST_PROMPTS {
             return Err(bad(format!("more than {MOST_PROMPTS} prompts")));
         }
         if !line.trim_ascii().is_empty() {
-            prompts.push(prompt(&line).map_err(bad)?);
+            prompts.push(prompt(line).map_err(bad)?);
         }
     }
     match most {

@@ -48,7 +48,7 @@ fn answer(state: &State, end: &Finished) -> String {
     };
     let events: Vec<String> = end.evidence.iter().map(u64::to_string).collect();
     format!(
-        "Target-environment SOTA: **{answer}**. {} ended as `{}`: {why}.\n\n{}\n\nEvidence: {}.",
+        "Target-environment SOTA: **{answer}**. {} ended as `{}`: {why}.\n\n{}\n\nEvidence: {}.{}",
         state.target(),
         snake(&end.outcome),
         end.reason,
@@ -57,8 +57,28 @@ fn answer(state: &State, end: &Finished) -> String {
         } else {
             let s = if events.len() == 1 { "" } else { "s" };
             format!("event{s} {}", events.join(", "))
-        }
+        },
+        blockers(state, &end.evidence)
     )
+}
+
+/// The blockers among the evidence, with what the server saw of each.
+fn blockers(state: &State, evidence: &[u64]) -> String {
+    let cited = state
+        .blockers
+        .iter()
+        .filter(|blocker| evidence.contains(&blocker.seq));
+    cited
+        .map(|blocker| {
+            format!(
+                "\n\n- event {}, {}: {}\n\n  ```json\n  {}\n  ```",
+                blocker.seq,
+                snake(&blocker.body.cause),
+                blocker.body.detail,
+                serde_json::to_string(&blocker.body.seen).unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 /// The first gap decision of the baseline that was sealed, and the newest.

@@ -1,11 +1,12 @@
 //! What a campaign keeps of a job's rows.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::bench::{RowSource, RowStatus};
+use crate::bounded_lines::BoundedLines;
 use crate::disk::DiskError;
 
 /// The facts of one row; everything else in it is passed over.
@@ -48,26 +49,18 @@ pub fn of_job(path: &Path, job_id: &str) -> Result<Vec<RowFacts>, DiskError> {
         path: path.to_path_buf(),
         source,
     };
-    let mut reader = BufReader::new(std::fs::File::open(path).map_err(wrap)?);
+    let reader = BufReader::new(std::fs::File::open(path).map_err(wrap)?);
+    let mut lines = BoundedLines::new(reader, LONGEST_LINE);
     let mut rows = Vec::new();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = reader
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .map_err(wrap)?;
-        if read == 0 {
-            return Ok(rows);
-        }
-        if memchr::memmem::find(&line, job_id.as_bytes()).is_none() {
+    while let Some(line) = lines.next_line().map_err(wrap)? {
+        if memchr::memmem::find(line, job_id.as_bytes()).is_none() {
             continue;
         }
-        if let Ok(row) = serde_json::from_slice::<RowFacts>(&line)
+        if let Ok(row) = serde_json::from_slice::<RowFacts>(line)
             && row.job_id == job_id
         {
             rows.push(row);
         }
     }
+    Ok(rows)
 }

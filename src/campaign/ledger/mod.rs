@@ -40,6 +40,7 @@ pub struct LedgerRecord {
     pub kind: EventKind,
     pub round: u32,
     /// The body as it was recorded.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     pub recorded: Value,
     /// The job that was started, or goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -68,7 +68,7 @@ pub(super) fn next(
     };
     let mut event = Event {
         seq: last.map_or(1, |last| last.seq + 1),
-        time: super::now(),
+        time: crate::job::now(),
         kind: new.kind,
         round: new.round,
         commit: new.commit,

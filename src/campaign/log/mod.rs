@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 use super::CampaignError;
 use super::events::LogAdopted;
 use crate::disk::{self, DiskError};
+use crate::sha256;
 use crate::state_dir::state_dir;
-use crate::{job, sha256};
 use chain::Chain;
 use crash::{Point, point};
 use head::{Head, Standing};
@@ -239,9 +239,4 @@ fn hashed(files: &[NewFile]) -> Result<Vec<FileHash>, DiskError> {
             })
         })
         .collect()
-}
-
-/// The present time, for events.
-fn now() -> String {
-    job::now()
 }

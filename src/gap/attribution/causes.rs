@@ -262,7 +262,7 @@ impl Causes<'_> {
     }
 
     fn stalls(&self) -> String {
-        let [own, other] = self.both(|side| side.engine.stalls.max(0.0));
+        let [own, other] = self.both(|side| side.engine.stalls);
         format!(
             "decoding stood still for {own:.2} s without a prompt being computed, against {other:.2} s"
         )

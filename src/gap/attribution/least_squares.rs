@@ -123,11 +123,12 @@ fn solve(normal: &[[f64; 3]; 3], right: &[f64; 3], mask: usize) -> Option<[f64; 
         if rows[i][i].abs() < 1e-9 {
             return None;
         }
-        for r in i + 1..n {
-            let factor = rows[r][i] / rows[i][i];
-            for c in i..=n {
-                let above = rows[i][c];
-                rows[r][c] -= factor * above;
+        let (above, below) = rows.split_at_mut(i + 1);
+        let pivot = &above[i];
+        for row in below {
+            let factor = row[i] / pivot[i];
+            for (cell, above) in row.iter_mut().zip(pivot).skip(i) {
+                *cell -= factor * above;
             }
         }
     }

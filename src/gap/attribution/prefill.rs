@@ -71,7 +71,7 @@ fn stalled(run: &Run, decode: &StepSurface, scale: f64) -> f64 {
             let least = (STALL_STEPS * steps / window.steps()).max(STALL * steps);
             (remains > least).then_some(remains)
         })
-        .sum()
+        .fold(0.0, |sum, stall| sum + stall)
 }
 
 fn interleave(run: &Run, decode: &StepSurface, scale: f64) -> f64 {

@@ -1,16 +1,20 @@
 //! Reading `timeline.jsonl`, of each line only what an attribution needs.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::bounded_lines::BoundedLines;
 use crate::gap::GapError;
 
 /// Longest line that is read.
 const LONGEST_LINE: u64 = 4 << 20;
 /// Most requests that are read.
 pub const MAX_REQUESTS: usize = 2_000_000;
+/// Most windows and moments of the engine; a run has some thousands.
+const MAX_WINDOWS: usize = 100_000;
+const MAX_POINTS: usize = 1_000_000;
 
 /// One run, as its timeline holds it. Times are seconds from the moment at
 /// which the first request was sent.
@@ -141,7 +145,7 @@ pub fn read_run(path: &Path) -> Result<Run, GapError> {
 }
 
 /// Reads the lines of a timeline; `path` names them in errors.
-pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> {
+pub fn parse_run(lines: impl BufRead, path: &Path) -> Result<Run, GapError> {
     let bad = |line: usize, problem: String| GapError::BadTimeline {
         path: path.to_path_buf(),
         line,
@@ -149,22 +153,17 @@ pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> 
     };
     let mut run = Run::default();
     let mut seen = false;
-    let mut text = Vec::new();
+    let mut lines = BoundedLines::new(lines, LONGEST_LINE);
+    let failed = |source| GapError::ReadTimeline {
+        path: path.to_path_buf(),
+        source,
+    };
     for number in 1.. {
-        text.clear();
-        let taken = lines
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut text)
-            .map_err(|source| GapError::ReadTimeline {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        if taken == 0 {
+        let Some(text) = lines.next_line().map_err(failed)? else {
             break;
-        }
+        };
         let line: Line =
-            serde_json::from_slice(&text).map_err(|error| bad(number, error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| bad(number, error.to_string()))?;
         match line {
             Line::Run(facts) => {
                 run.facts = facts;
@@ -178,6 +177,10 @@ pub fn parse_run(mut lines: impl BufRead, path: &Path) -> Result<Run, GapError> 
         }
         if run.requests.len() > MAX_REQUESTS {
             return Err(bad(number, format!("more than {MAX_REQUESTS} requests")));
+        }
+        if run.windows.len() > MAX_WINDOWS || run.server.len() > MAX_POINTS {
+            let problem = format!("more than {MAX_WINDOWS} windows or {MAX_POINTS} moments");
+            return Err(bad(number, problem));
         }
     }
     if !seen || run.requests.is_empty() || run.windows.is_empty() {
@@ -261,7 +264,7 @@ impl Run {
     pub fn counted_preemptions(&self) -> f64 {
         let mut counts = self.server.iter().filter_map(|point| point.preemptions);
         let first = counts.next().unwrap_or_default();
-        (counts.last().unwrap_or(first) - first).max(0.0)
+        (counts.next_back().unwrap_or(first) - first).max(0.0)
     }
 
     pub fn mean_ttft_s(&self) -> f64 {

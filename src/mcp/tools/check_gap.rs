@@ -43,7 +43,7 @@ impl Tool for CheckGap {
     const TITLE: &'static str = "Decide the gap to the fastest framework";
     const DESCRIPTION: &'static str = "Compares the target framework with the leader in every scenario: paired log-ratios, 95% interval, 1% threshold, SLA first. \
         Call it after a benchmark has ended; it launches nothing. Not while the job still runs, and not for one framework alone. In a campaign the decision is recorded. \
-        Returns a verdict for each scenario (ahead, tied, behind, undecided, blocked), the geomean, one decision (stop_success, rerun, fix_fairness, patch, blocked) and the next call. \
+        Returns a verdict for each scenario (ahead, tied, behind, undecided, blocked), where its time went by cause and where to look, the geomean, one decision (stop_success, rerun, fix_fairness, patch, blocked) and the next call. \
         Example: {\"campaign\": \"20260101_qwen3-8b_sota_humanize\"} or {\"rows\": \"/abs/out/candidates.jsonl\", \"target\": \"sglang\"}";
     const EXAMPLE: &'static str = r#"{"rows": "/abs/out/candidates.jsonl", "target": "sglang"}"#;
     const HINTS: Hints = Hints {

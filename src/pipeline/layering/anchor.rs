@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::{Bag, Dense};
 
+/// Anchors that are tried, at most.
+const ANCHORS: usize = 4;
 /// Symbols whose cuts are compared, at most.
 const MOST: usize = 128;
 /// Cuts must span at least this part of the sequence.
@@ -52,9 +54,12 @@ pub(super) fn ranked(dense: &Dense) -> Vec<u32> {
     let finest = passing.iter().map(|cut| cut.count).max().unwrap_or(0);
     let level = finest as f64 * SAME_LEVEL;
     passing.retain(|cut| cut.count as f64 >= level);
-    let score = |cut: &Cut| cut.likeness * cut.likeness * cut.count as f64;
+    // Noise may give half a layer a kernel that mixes tokens, but not to all.
+    let known = cuts.iter().any(|cut| mixing(&cut));
+    let mixed = |cut: &Cut| if known { cut.mixing.powi(4) } else { 1.0 };
+    let score = |cut: &Cut| cut.likeness * cut.likeness * cut.count as f64 * mixed(cut);
     passing.sort_by(|a, b| score(b).total_cmp(&score(a)));
-    passing.iter().take(4).map(|cut| cut.symbol).collect()
+    passing.iter().take(ANCHORS).map(|cut| cut.symbol).collect()
 }
 
 fn cuts(dense: &Dense) -> Vec<Cut> {
@@ -91,18 +96,28 @@ pub(super) fn segments(dense: &Dense, symbol: u32) -> Vec<Range<usize>> {
 fn measure(dense: &Dense, symbol: usize, bag: &mut Bag) -> Cut {
     let segments = segments(dense, symbol as u32);
     let of = |range: &Range<usize>| &dense.symbols[range.clone()];
+    let has_mixing = |range: &Range<usize>| {
+        let mut symbols = of(range).iter();
+        symbols.any(|&symbol| dense.mixes[symbol as usize])
+    };
     let (mut shared, mut length, mut alike) = (0, 0, 0);
+    let mut mixes = segments.first().is_some_and(has_mixing);
+    let mut mixing = usize::from(mixes);
     for pair in segments.windows(2) {
-        let common = 2 * bag.shared(of(&pair[0]), of(&pair[1]));
-        let both = pair[0].len() + pair[1].len();
+        let (a, b) = (of(&pair[0]), of(&pair[1]));
+        let both = a.len() + b.len();
+        // Most layers of a model are equal, kernel by kernel.
+        let common = if a == b {
+            both
+        } else {
+            mixes = has_mixing(&pair[1]);
+            2 * bag.shared(a, b)
+        };
+        mixing += usize::from(mixes);
         shared += common;
         length += both;
         alike += usize::from(common as f64 >= ALIKE * both as f64);
     }
-    let mixing = segments
-        .iter()
-        .filter(|range| of(range).iter().any(|&symbol| dense.mixes[symbol as usize]))
-        .count();
     let from = segments.first().map_or(0, |range| range.start);
     let to = segments.last().map_or(0, |range| range.end);
     Cut {

@@ -177,26 +177,46 @@ pub(super) struct Group {
     pub matched: usize,
 }
 
-/// The layers' core occurrences, in order; `None` when there are fewer than two.
-pub(super) fn groups(dense: &Dense, core: &Core) -> Option<Vec<Group>> {
-    let chain = best_chain(&elements(dense, core), core);
-    let (first, last) = (chain.first()?, chain.last()?);
-    // A sequence that begins inside a layer says nothing about where one
-    // begins, but then it still says where one ends.
-    let begins_inside = first.at == 0;
-    let preferred = match begins_inside {
-        true => (last.slot + 1) % core.size,
-        false => first.slot,
-    };
-    let groups = (0..core.size)
-        .map(|shift| (preferred + shift) % core.size)
-        .map(|open| group(&chain, core.size, open))
-        .min_by(|a, b| {
-            let bits = a.1.bits.total_cmp(&b.1.bits);
-            bits.then(a.1.span.cmp(&b.1.span))
-        })
-        .map(|(groups, _)| groups)?;
-    (groups.len() >= 2).then_some(groups)
+/// The chain of core occurrences, and where its cyclic order may be opened.
+pub(super) struct Openings {
+    chain: Vec<Element>,
+    size: usize,
+    /// Slots, the likeliest first.
+    slots: Vec<usize>,
+}
+
+impl Openings {
+    pub fn new(dense: &Dense, core: &Core) -> Self {
+        let chain = best_chain(&elements(dense, core), core);
+        let size = core.size;
+        // A sequence that begins inside a layer says nothing about where one
+        // begins, but then it still says where one ends.
+        let preferred = match (chain.first(), chain.last()) {
+            (Some(first), Some(last)) if first.at == 0 => (last.slot + 1) % size,
+            (Some(first), _) => first.slot,
+            _ => 0,
+        };
+        let mut kinds = Vec::new();
+        let mut against: Vec<(Against, usize)> = (0..size)
+            .map(|shift| (preferred + shift) % size)
+            .map(|open| (Against::opening(&chain, size, open, &mut kinds), open))
+            .collect();
+        against.sort_by(|(a, _), (b, _)| a.bits.total_cmp(&b.bits).then(a.span.cmp(&b.span)));
+        Self {
+            chain,
+            size,
+            slots: against.into_iter().map(|(_, open)| open).collect(),
+        }
+    }
+
+    /// The layers' core occurrences, in order, opening by opening; where there
+    /// are fewer than two layers, none.
+    pub fn groups(&self) -> impl Iterator<Item = Vec<Group>> {
+        self.slots
+            .iter()
+            .map(|&open| groups(&self.chain, self.size, open))
+            .filter(|groups| groups.len() >= 2)
+    }
 }
 
 fn elements(dense: &Dense, core: &Core) -> Vec<Element> {
@@ -256,28 +276,67 @@ struct Against {
     span: usize,
 }
 
+/// Where an occurrence stands in a layer that begins at slot `open`.
+fn place(element: &Element, size: usize, open: usize) -> usize {
+    match element.slot.checked_sub(open) {
+        Some(place) => place,
+        None => element.slot + size - open,
+    }
+}
+
+impl Against {
+    /// `kinds` is room to work in.
+    fn opening(chain: &[Element], size: usize, open: usize, kinds: &mut Vec<u64>) -> Self {
+        kinds.clear();
+        let least = LEAST_FILL * size as f64;
+        // The group so far: its first place, last place and size.
+        let mut group = (0, 0, 0_usize);
+        let mut whole: Option<(usize, usize)> = None;
+        let mut close = |(first, last, matched): (usize, usize, usize)| {
+            if matched > 0 && matched as f64 >= least {
+                whole = Some((whole.map_or(first, |(first, _)| first), last));
+            }
+        };
+        let mut previous = usize::MAX;
+        for element in chain {
+            let here = place(element, size, open);
+            match kinds.last_mut() {
+                Some(kind) if here > previous => {
+                    group = (group.0, element.at, group.2 + 1);
+                    *kind = fold(*kind, here);
+                }
+                _ => {
+                    close(group);
+                    group = (element.at, element.at, 1);
+                    kinds.push(fold(0, here));
+                }
+            }
+            previous = here;
+        }
+        close(group);
+        Self {
+            bits: bits(kinds),
+            span: whole.map_or(0, |(first, last)| last - first),
+        }
+    }
+}
+
 /// Groups a chain into layers that begin at slot `open`.
-fn group(chain: &[Element], size: usize, open: usize) -> (Vec<Group>, Against) {
-    let place = |element: &Element| (element.slot + size - open) % size;
+fn groups(chain: &[Element], size: usize, open: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut kinds: Vec<u64> = Vec::new();
     let mut previous = None;
     for element in chain {
-        let here = place(element);
-        match (groups.last_mut(), kinds.last_mut()) {
-            (Some(group), Some(kind)) if previous.is_some_and(|previous| here > previous) => {
+        let here = place(element, size, open);
+        match groups.last_mut() {
+            Some(group) if previous.is_some_and(|previous| here > previous) => {
                 group.last = element.at;
                 group.matched += 1;
-                *kind = fold(*kind, here);
             }
-            _ => {
-                groups.push(Group {
-                    first: element.at,
-                    last: element.at,
-                    matched: 1,
-                });
-                kinds.push(fold(0, here));
-            }
+            _ => groups.push(Group {
+                first: element.at,
+                last: element.at,
+                matched: 1,
+            }),
         }
         previous = Some(here);
     }
@@ -288,14 +347,7 @@ fn group(chain: &[Element], size: usize, open: usize) -> (Vec<Group>, Against) {
     };
     groups.truncate(kept.end);
     groups.drain(..kept.start);
-    let against = Against {
-        bits: bits(kinds),
-        span: match (groups.first(), groups.last()) {
-            (Some(first), Some(last)) => last.last - first.first,
-            _ => 0,
-        },
-    };
-    (groups, against)
+    groups
 }
 
 /// Takes one more slot into the hash of a layer's slots (FNV-1a).
@@ -304,7 +356,7 @@ fn fold(hash: u64, slot: usize) -> u64 {
 }
 
 /// The entropy of a list of kinds, times its length.
-fn bits(mut kinds: Vec<u64>) -> f64 {
+fn bits(kinds: &mut [u64]) -> f64 {
     kinds.sort_unstable();
     let total = kinds.len() as f64;
     kinds

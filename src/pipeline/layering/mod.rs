@@ -16,10 +16,13 @@
 //!    like the others with kernels inserted or missing.
 //! 4. [`bounds`]: the cyclic order is opened where the fewest layers come out
 //!    incomplete; each layer is widened to the kernels that repeat around it.
+//! 5. [`fit`]: where a layer is odd, further openings and anchors are tried,
+//!    and the layering that fits best is taken. Noise misleads single ones.
 
 mod anchor;
 mod bounds;
 mod chain;
+mod fit;
 mod repair;
 #[cfg(test)]
 mod tests;
@@ -28,9 +31,13 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
+use fit::Fit;
+
 /// A kernel's identity within one sequence.
 pub(super) type Symbol = u32;
 
+/// Places where the cyclic order of one anchor is opened, at most.
+const OPENINGS: usize = 6;
 /// Sequences past this length are not searched.
 const LONGEST: usize = 400_000;
 
@@ -87,13 +94,27 @@ pub(super) fn find(
         return Err(NoLayers::TooMany { kernels });
     }
     let dense = Dense::new(sequence, mixes);
-    anchor::ranked(&dense)
-        .iter()
-        .find_map(|&anchor| {
-            let core = chain::Core::new(&dense, anchor)?;
-            let groups = repair::repaired(&dense, chain::groups(&dense, &core)?);
-            bounds::layering(&dense, &core, &groups)
-        })
+    let mut best: Option<(f64, Layering)> = None;
+    for anchor in anchor::ranked(&dense) {
+        let Some(core) = chain::Core::new(&dense, anchor) else {
+            continue;
+        };
+        let openings = chain::Openings::new(&dense, &core);
+        for groups in openings.groups().take(OPENINGS) {
+            let groups = repair::repaired(&dense, groups);
+            let Some(layering) = bounds::layering(&dense, &core, &groups) else {
+                continue;
+            };
+            let fit = Fit::of(&dense, &layering);
+            if fit.sound {
+                return Ok(layering);
+            }
+            if best.as_ref().is_none_or(|(score, _)| fit.score > *score) {
+                best = Some((fit.score, layering));
+            }
+        }
+    }
+    best.map(|(_, layering)| layering)
         .ok_or(NoLayers::NothingRepeats { kernels })
 }
 

@@ -89,6 +89,9 @@ fn kinds<'d>(dense: &'d Dense, groups: &[Group], bag: &mut Bag) -> Vec<Kind<'d>>
 }
 
 fn alike(a: &[u32], b: &[u32], bag: &mut Bag) -> f64 {
+    if a == b {
+        return 1.0;
+    }
     2.0 * bag.shared(a, b) as f64 / (a.len() + b.len()).max(1) as f64
 }
 

@@ -56,49 +56,19 @@ fn most_families_need_no_kernel_to_be_known() {
     }
 }
 
-/// Noise of up to 3% of the kernels. Where it falls on the edge of a pass or on
-/// the few kernels that tell two layer types apart, the count can be wrong.
+/// As many kernels as 3% of the pass, inserted anywhere: 300 seeds a family.
 #[test]
-fn inserted_kernels_hardly_ever_change_the_count() {
-    const SEEDS: u64 = 60;
-    let mut cases = 0;
+fn inserted_kernels_never_change_the_count() {
+    const SEEDS: u64 = 300;
     let mut lost = Vec::new();
     for family in families() {
         for seed in 0..SEEDS {
             let noisy = with_noise(&family, 0.03, seed);
             let found = count(&noisy, false);
-            cases += 1;
             if found != family.layers {
                 lost.push((family.name, seed, found, family.layers));
             }
         }
     }
-    assert!(
-        lost.len() * 200 <= cases,
-        "{} of {cases}: {lost:?}",
-        lost.len()
-    );
-}
-
-#[test]
-fn scan_noise() {
-    let seeds: u64 = std::env::var("SEEDS")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(1);
-    let mut cases = 0;
-    for family in families() {
-        for seed in 0..seeds {
-            let noisy = with_noise(&family, 0.03, seed);
-            let found = count(&noisy, false);
-            cases += 1;
-            if found != family.layers {
-                eprintln!(
-                    "LOST {} seed {seed}: {found} of {}",
-                    family.name, family.layers
-                );
-            }
-        }
-    }
-    eprintln!("CASES {cases}");
+    assert!(lost.is_empty(), "{lost:?}");
 }

@@ -106,7 +106,16 @@ mod tests {
         let catalog: Catalog = toml::from_str(TEXT).unwrap();
         for engine in [&catalog.sglang, &catalog.vllm] {
             for name in [
-                "begin", "full", "sliding", "linear", "dense", "moe", "end", "sample",
+                "begin",
+                "full",
+                "sliding",
+                "linear",
+                "dense",
+                "moe",
+                "half_begin",
+                "half_end",
+                "end",
+                "sample",
             ] {
                 let roles = &engine.blocks[name];
                 assert_eq!(catalog.block(engine, name).count(), roles.len(), "{name}");

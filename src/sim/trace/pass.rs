@@ -13,6 +13,10 @@ const JITTER: f64 = 0.02;
 /// Between two kernels of one stream inside a graph, in nanoseconds.
 pub const GAP_NS: i64 = 430;
 
+/// Blocks around each half of a layer of two half-blocks.
+const HALF_BEGIN: &str = "half_begin";
+const HALF_END: &str = "half_end";
+
 /// What a pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PassSpec {
@@ -132,19 +136,19 @@ pub fn plan<'a>(
 }
 
 fn blocks(engine: &Engine, layer: &Layer, index: usize) -> Vec<String> {
-    let mut names = Vec::new();
-    for (position, (mixer, mlp)) in layer.blocks.iter().enumerate() {
-        // vLLM compiles the first layer apart.
-        let first = format!("first_{}", mixer.name());
-        let is_first = index == 0 && position == 0 && engine.has_block(&first);
-        names.push(if is_first {
-            first
-        } else {
-            mixer.name().to_owned()
-        });
-        names.push(mlp.name().to_owned());
+    // vLLM compiles the first layer apart.
+    let first = format!("first_{}", layer.mixer.name());
+    let mixer = if index == 0 && engine.has_block(&first) {
+        first
+    } else {
+        layer.mixer.name().to_owned()
+    };
+    let mlp = layer.mlp.name().to_owned();
+    if !layer.halves {
+        return vec![mixer, mlp];
     }
-    names
+    let half = |block: String| [HALF_BEGIN.to_owned(), block, HALF_END.to_owned()];
+    half(mixer).into_iter().chain(half(mlp)).collect()
 }
 
 fn set_times(kernels: &mut [Planned], spec: &PassSpec, seed: u64) {

@@ -19,27 +19,27 @@ pub enum Mlp {
     Moe,
 }
 
-/// One layer: one block, or two half-blocks that count as one layer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// One layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layer {
-    pub blocks: Vec<(Mixer, Mlp)>,
+    pub mixer: Mixer,
+    pub mlp: Mlp,
+    /// Whether mixer and MLP are half-blocks that begin and end with the same kernels.
+    pub halves: bool,
 }
 
 impl Layer {
     fn of(mixer: Mixer, mlp: Mlp) -> Self {
         Self {
-            blocks: vec![(mixer, mlp)],
+            mixer,
+            mlp,
+            halves: false,
         }
     }
 
-    /// Name of the layer's type, such as `full_dense` or `full_dense+full_moe`.
+    /// Name of the layer's type, such as `full_dense`.
     pub fn kind(&self) -> String {
-        let names: Vec<String> = self
-            .blocks
-            .iter()
-            .map(|(mixer, mlp)| format!("{}_{}", mixer.name(), mlp.name()))
-            .collect();
-        names.join("+")
+        format!("{}_{}", self.mixer.name(), self.mlp.name())
     }
 }
 
@@ -76,7 +76,7 @@ pub enum Architecture {
     Sliding,
     /// Three layers with linear attention, then one with full attention.
     Hybrid,
-    /// Layers of two half-blocks that are nearly alike.
+    /// Layers of two half-blocks that begin and end alike: attention, then experts.
     HalfBlocks,
 }
 
@@ -125,11 +125,12 @@ impl ModelShape {
         Self::from((0..layers).map(layer).collect::<Vec<_>>())
     }
 
-    /// Layers of two half-blocks: both attend, the first has a dense MLP and the
-    /// second experts.
+    /// Layers of two half-blocks, attention and experts, as models with several
+    /// residual streams have them.
     pub fn half_blocks(layers: usize) -> Self {
         let layer = Layer {
-            blocks: vec![(Mixer::Full, Mlp::Dense), (Mixer::Full, Mlp::Moe)],
+            halves: true,
+            ..Layer::of(Mixer::Full, Mlp::Moe)
         };
         Self::from(vec![layer; layers])
     }

@@ -214,10 +214,8 @@ fn each_family_has_its_layers() {
     );
     assert_eq!(
         kinds(Architecture::HalfBlocks, 2),
-        [
-            named("full_dense+full_moe", 33),
-            named("full_dense+full_moe", 33),
-        ]
+        // Attention and experts, each between two kernels more.
+        [named("full_moe", 22), named("full_moe", 22)]
     );
 }
 

@@ -12,13 +12,17 @@ const TAIL_NS: i64 = 20_000_000;
 /// Fills `of_gpu` and each step's rows.
 pub(super) fn assign(trace: &Trace, steps: &mut Steps) {
     let lookup = Lookup::new(trace, steps);
-    let mut known: HashMap<LaunchIndex, Option<(StepIndex, bool)>> = HashMap::new();
+    // The kernels of one graph launch mostly follow each other.
+    let mut last: Option<(LaunchIndex, Option<(StepIndex, bool)>)> = None;
     for row in 0..trace.gpu.len() {
-        let found = match trace.gpu.launch[row] {
-            Some(launch) => *known
-                .entry(launch)
-                .or_insert_with(|| lookup.of_launch(trace, launch)),
-            None => lookup.of_window(trace, row).map(|step| (step, true)),
+        let found = match (trace.gpu.launch[row], last) {
+            (Some(launch), Some((known, found))) if launch == known => found,
+            (Some(launch), _) => {
+                let found = lookup.of_launch(trace, launch);
+                last = Some((launch, found));
+                found
+            }
+            (None, _) => lookup.of_window(trace, row).map(|step| (step, true)),
         };
         let Some((step, inside)) = found else {
             continue;

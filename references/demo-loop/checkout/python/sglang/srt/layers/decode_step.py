@@ -5,9 +5,9 @@ layer and the residual before it are two launches here.
 """
 
 PARTS_MS = {
-    "weights": 5.60,
+    "weights": 5.50,
     "attention": 0.30,
-    "residual_add": 0.25,
+    "residual_add": 0.35,
     "rms_norm": 0.25,
     "sampling": 0.20,
 }
