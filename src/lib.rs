@@ -28,6 +28,7 @@ pub mod own_binary;
 pub mod pipeline;
 pub mod redact;
 pub mod references;
+pub mod remote;
 pub mod report;
 pub mod rlcr;
 pub mod sha256;

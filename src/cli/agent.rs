@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::bench::remote;
 use crate::fault::{Fault, FaultCode};
+use crate::remote;
 
 /// Answer one request about jobs of other hosts (internal).
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ use super::output::{self, Mood, Output};
 use crate::bench::{self, BenchRecord, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
+use crate::remote;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,7 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     let job = match (&args.job, &args.plan) {
         (Some(id), _) => {
             let job = job::open(id)?;
-            bench::remote::pick_up(&job)?;
+            remote::pick_up(&job)?;
             if args.cancel {
                 job.cancel()?;
             }

@@ -11,6 +11,7 @@ use crate::capture;
 use crate::checks;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobHandle, JobSpec, JobState, Outcome};
+use crate::launch;
 
 /// Supervise the job in a folder to its end (internal).
 #[derive(Debug, Args)]
@@ -19,6 +20,9 @@ pub struct SuperviseArgs {
 }
 
 pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
+    if let Err(error) = launch::adopt_orphans() {
+        tracing::warn!(%error, "orphans of a killed guard may escape");
+    }
     let state = super::runtime()?.block_on(job::supervise(&args.dir, work))?;
     if let Some(campaign) = campaign::of_job(&args.dir) {
         campaign::settle(&campaign)?;
@@ -36,6 +40,8 @@ pub fn run(args: SuperviseArgs) -> Result<(), Fault> {
 
 /// Sends a job to the domain of its kind.
 async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
+    // An earlier supervisor may have died together with its guards.
+    launch::end_launches_under(handle.dir());
     match spec.kind.as_str() {
         bench::KIND => match bench::payload_of(spec.payload.clone()) {
             Ok(payload) => match payload.plan.remote() {

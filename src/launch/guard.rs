@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
-use super::process::{Ended, Ending};
+use super::ending::{Ending, run_for};
+use super::leftovers::{adopt_orphans, children_of};
+use super::process::Ended;
 use crate::redact::redact;
 
 /// What one guard runs.
@@ -34,8 +36,6 @@ pub struct GuardSpec {
 }
 
 const POLL: Duration = Duration::from_millis(20);
-/// A command that cleans up gets this long.
-const CLEANUP: Duration = Duration::from_secs(60);
 
 /// Runs the command until it ends, or until `control` ends or says `stop`;
 /// then ends every process that it left. Returns how the command ended.
@@ -44,6 +44,9 @@ const CLEANUP: Duration = Duration::from_secs(60);
 /// found as a descendant.
 pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Result<Ended> {
     adopt_orphans()?;
+    // By its session, what is left is found when this process is killed. Who
+    // leads a group already, as below a shell, cannot have one.
+    let _ = setsid();
     let mut child = spawn(spec)?;
     let pump = pump_log(&mut child, &spec.log)?;
     let stop_asked = watch_control(control);
@@ -61,27 +64,11 @@ pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Resul
         }
         std::thread::sleep(POLL);
     };
-    for command in &spec.ending.cleanup {
-        run_quietly(command, CLEANUP);
-    }
+    spec.ending.clean_up();
     kill_leftovers(group);
     // The pump ends with the last writer of the pipe, all of which are gone.
     let log_failure = pump.join().ok().flatten();
     Ok(ended(status, stopped, killed, log_failure))
-}
-
-#[cfg(target_os = "linux")]
-fn adopt_orphans() -> io::Result<()> {
-    Ok(prctl::set_child_subreaper(true)?)
-}
-
-/// Elsewhere an engine's daemonised processes could not be ended.
-#[cfg(not(target_os = "linux"))]
-fn adopt_orphans() -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "engines are launched on Linux only; here, read traces, reports and rows",
-    ))
 }
 
 fn spawn(spec: &GuardSpec) -> io::Result<Child> {
@@ -184,7 +171,7 @@ fn watch_control(control: impl Read + Send + 'static) -> Arc<AtomicBool> {
 fn end_group(group: Pid, spec: &GuardSpec, child: &mut Child) -> io::Result<bool> {
     let deadline = Instant::now() + spec.stop;
     match &spec.ending.stop {
-        Some(command) => run_quietly(command, spec.stop),
+        Some(command) => run_for(command, spec.stop),
         None => {
             let _ = killpg(group, Signal::SIGTERM);
         }
@@ -198,30 +185,6 @@ fn end_group(group: Pid, spec: &GuardSpec, child: &mut Child) -> io::Result<bool
     }
     let _ = killpg(group, Signal::SIGKILL);
     Ok(true)
-}
-
-/// Runs a short command to its end, or for as long as `limit`. What it leaves
-/// undone shows in what is left of the engine.
-fn run_quietly(command: &[String], limit: Duration) {
-    let Some((program, arguments)) = command.split_first() else {
-        return;
-    };
-    let started = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = started else { return };
-    let deadline = Instant::now() + limit;
-    while Instant::now() < deadline {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(POLL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Kills what is left of the group, and every descendant that left the group,
@@ -240,25 +203,6 @@ fn kill_leftovers(group: Pid) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Direct children by `/proc`; orphans of the engine have become ours.
-fn children_of(parent: u32) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // `pid (name) state ppid ...`; the name may hold anything.
-            stat.rsplit_once(')')
-                .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok())
-                == Some(parent)
-        })
-        .map(Pid::from_raw)
-        .collect()
 }
 
 fn ended(status: ExitStatus, stopped: bool, killed: bool, log_failure: Option<String>) -> Ended {

@@ -1,5 +1,6 @@
 //! A command under guard, as its owner sees it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
-use super::{Container, GuardSpec, LaunchError};
+use super::ending::Ending;
+use super::{Container, GuardSpec, LaunchError, leftovers};
 use crate::own_binary::own_binary;
 
 /// What to run, and where its output goes.
@@ -23,15 +25,6 @@ pub struct CommandSpec {
     pub log: PathBuf,
     /// From the polite signal to the kill.
     pub stop: Duration,
-}
-
-/// How a command is ended that is not only its own process group.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    /// Asks it to end, instead of a signal to the process group.
-    pub stop: Option<Vec<String>>,
-    /// Run once it has ended, whatever ended it.
-    pub cleanup: Vec<Vec<String>>,
 }
 
 /// How a command ended.
@@ -115,16 +108,16 @@ impl Running {
             .arg("guard")
             .arg(json)
             .envs(&spec.env)
+            .envs(leftovers::marks(&spec.log))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn()
             .map_err(wrap)?;
         let control = child.stdin.take();
         let (report, ended) = watch::channel(None);
         tokio::spawn(async move {
-            report.send_replace(Some(wait(child).await));
+            report.send_replace(Some(wait(child, guard_spec).await));
         });
         Ok(Self {
             command,
@@ -172,18 +165,31 @@ impl Running {
     }
 }
 
-async fn wait(mut child: Child) -> Ended {
+/// Waits for the guard's report. A guard that was killed has none, and what it
+/// should have ended is ended here.
+async fn wait(mut child: Child, spec: GuardSpec) -> Ended {
+    let pid = child.id();
     let mut report = Vec::new();
     if let Some(mut out) = child.stdout.take() {
         // What cannot be read is judged by the exit status below.
         let _ = out.read_to_end(&mut report).await;
     }
-    let status = child.wait().await;
-    serde_json::from_slice(&report).unwrap_or_else(|_| Ended {
-        code: status.ok().and_then(|status| status.code()),
-        signal: None,
+    let status = child.wait().await.ok();
+    if let Ok(ended) = serde_json::from_slice(&report) {
+        return ended;
+    }
+    if let Some(pid) = pid {
+        let ending = tokio::task::spawn_blocking(move || {
+            spec.ending.clean_up();
+            leftovers::end_launch(pid, &spec.log);
+        });
+        let _ = ending.await;
+    }
+    Ended {
+        code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
         stopped: false,
         killed: false,
         log_failure: Some("the guard ended without a report".to_owned()),
-    })
+    }
 }

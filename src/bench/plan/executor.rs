@@ -1,10 +1,13 @@
 //! Where a framework's servers run: here, in a container, on a host, or under Slurm.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Framework, Plan};
 use crate::launch::Mount;
 use crate::nearest::nearest;
+use crate::remote::{How, Placement, SlurmOptions};
 
 /// `frameworks.<name>.executor`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +125,40 @@ impl Framework {
 }
 
 impl Plan {
+    /// The plan as the engine's own host sees it: there everything is local.
+    pub fn on_its_host(&self) -> Self {
+        let mut own = self.clone();
+        for framework in own.frameworks.values_mut() {
+            framework.executor = framework
+                .executor
+                .take()
+                .map(|executor| executor.on_its_host())
+                .filter(|executor| executor.kind != ExecutorKind::Local);
+        }
+        own
+    }
+
+    /// Where a job of this plan goes, and how it is started there.
+    pub fn placement(&self, executor: &Executor) -> Placement {
+        let how = match executor.kind {
+            ExecutorKind::Slurm => How::Slurm(SlurmOptions {
+                partition: executor.partition.clone(),
+                account: executor.account.clone(),
+                time_limit: executor.time_limit.clone(),
+                gpus: self.hardware.gpu_count,
+                arguments: executor.arguments.clone(),
+            }),
+            _ => How::Detached,
+        };
+        let names = self.enabled().flat_map(|(_, framework)| &framework.env_from);
+        Placement {
+            host: executor.host.clone(),
+            how,
+            patience: Duration::from_secs(self.timeouts.stop_s.saturating_add(30)),
+            env_from: names.cloned().collect(),
+        }
+    }
+
     /// The executor of a plan that is measured on another host.
     pub fn remote(&self) -> Option<Executor> {
         let (_, first) = self.enabled().next()?;

@@ -4,30 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::protocol::{How, SlurmOptions, TaskSpec};
 use super::share::{Part, Share};
 use crate::bench::lineup::Lineup;
 use crate::bench::plan::{DatasetKind, Executor, ExecutorKind};
-use crate::bench::request::BenchPayload;
+use crate::bench::request::{BenchPayload, KIND};
 use crate::bench::session;
 use crate::job::JobSpec;
+use crate::remote::TaskSpec;
 
 /// The file of prompts in the job's folder on its host.
 pub const DATASET: &str = "dataset.jsonl";
-
-/// How the tasks of a plan with this executor are started.
-pub fn how(executor: &Executor, payload: &BenchPayload) -> How {
-    match executor.kind {
-        ExecutorKind::Slurm => How::Slurm(SlurmOptions {
-            partition: executor.partition.clone(),
-            account: executor.account.clone(),
-            time_limit: executor.time_limit.clone(),
-            gpus: payload.plan.hardware.gpu_count,
-            arguments: executor.arguments.clone(),
-        }),
-        _ => How::Detached,
-    }
-}
 
 /// The tasks: one over ssh; under Slurm one for each candidate of the search,
 /// and one for the repeats, which are paired and so belong on one node.
@@ -47,6 +33,7 @@ pub fn tasks(
         let own = own_payload(payload, share, &host_dir.join(&name), host_dir);
         TaskSpec {
             key: format!("{}-{name}", spec.key),
+            kind: KIND.to_owned(),
             created: spec.created.clone(),
             payload: json!(own),
             name,
@@ -81,13 +68,7 @@ fn own_payload(
     own.campaign = None;
     own.output_dir = task_dir.join("out");
     own.share = Some(share);
-    for framework in own.plan.frameworks.values_mut() {
-        framework.executor = framework
-            .executor
-            .take()
-            .map(|executor| executor.on_its_host())
-            .filter(|executor| executor.kind != ExecutorKind::Local);
-    }
+    own.plan = own.plan.on_its_host();
     if own.plan.dataset.kind == DatasetKind::Jsonl {
         own.plan.dataset.path = Some(host_dir.join(DATASET));
     }

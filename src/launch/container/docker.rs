@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::mount::{Mount, argument_inside};
-use crate::launch::process::{CommandSpec, Ending};
+use crate::launch::ending::Ending;
+use crate::launch::process::CommandSpec;
 use crate::launch::{Ended, LaunchError};
 
 /// Which container.

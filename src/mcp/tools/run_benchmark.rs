@@ -17,6 +17,7 @@ use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::remote;
 
 pub struct RunBenchmark;
 
@@ -126,7 +127,7 @@ fn begin(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Begun, Fau
     match (&arguments.plan, &arguments.job_id) {
         (None, Some(id)) => {
             let job = job::open(id)?;
-            bench::remote::pick_up(&job)?;
+            remote::pick_up(&job)?;
             if arguments.cancel {
                 job.cancel()?;
             }

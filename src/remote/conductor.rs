@@ -3,22 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::line::Line;
 use super::memo::Memo;
 use super::mirror::Mirror;
 use super::protocol::{Answer, Life, Look, Request, TaskLook};
-use super::rows::Gathered;
-use super::tasks::{DATASET, how, tasks};
-use crate::bench::lineup::Lineup;
-use crate::bench::plan::{DatasetKind, Executor};
-use crate::bench::request::BenchPayload;
-use crate::bench::{BenchError, BenchResult, KIND};
-use crate::disk;
+use super::{Copied, Placement, Work};
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobFolder, JobHandle, JobSpec, JobState, Outcome};
+use crate::job::{self, JobError, JobFolder, JobHandle, JobSpec, JobState, Outcome};
 use crate::launch::remote::RemoteError;
 use crate::sha256;
 
@@ -31,13 +24,8 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Takes up the job of a host whose local conductor is gone, as after this
 /// computer was shut down; true when there is one to follow now.
-pub fn pick_up(job: &JobFolder) -> Result<bool, BenchError> {
-    let spec = job.spec()?;
-    if spec.kind != KIND {
-        return Ok(false);
-    }
-    let payload: BenchPayload = serde_json::from_value(spec.payload).map_err(BenchError::Result)?;
-    if payload.plan.remote().is_none() || job.status()?.state != JobState::Lost {
+pub fn pick_up(job: &JobFolder) -> Result<bool, JobError> {
+    if !Memo::load(&job.dir).running || job.status()?.state != JobState::Lost {
         return Ok(false);
     }
     job::restart(job)?;
@@ -47,19 +35,12 @@ pub fn pick_up(job: &JobFolder) -> Result<bool, BenchError> {
 /// Follows the job to its end on its host.
 pub async fn conduct(
     spec: JobSpec,
-    payload: BenchPayload,
-    executor: Executor,
+    placement: Placement,
+    work: Box<dyn Work>,
     job: JobHandle,
 ) -> Outcome {
-    let conductor = match Conductor::new(spec, payload, executor, job) {
-        Ok(conductor) => conductor,
-        Err(error) => return Outcome::Failed(error.into()),
-    };
-    match conductor.run().await {
-        Ok(Some(result)) => match serde_json::to_value(result) {
-            Ok(value) => Outcome::Done(value),
-            Err(error) => Outcome::Failed(BenchError::Result(error).into()),
-        },
+    match Conductor::new(spec, placement, work, job).run().await {
+        Ok(Some(result)) => Outcome::Done(result),
         Ok(None) => Outcome::Cancelled,
         Err(fault) => Outcome::Failed(fault),
     }
@@ -68,13 +49,11 @@ pub async fn conduct(
 /// One job as it is followed.
 pub(super) struct Conductor {
     spec: JobSpec,
-    pub(super) payload: BenchPayload,
-    executor: Executor,
+    placement: Placement,
+    pub(super) work: Box<dyn Work>,
     pub(super) job: JobHandle,
     pub(super) mirror: Mirror,
     pub(super) memo: Memo,
-    pub(super) gathered: Gathered,
-    pub(super) started: Instant,
     queue_asked: Option<Instant>,
     queue_wait: Duration,
     cancel: Option<Cancelling>,
@@ -88,31 +67,24 @@ struct Cancelling {
 }
 
 impl Conductor {
-    fn new(
-        spec: JobSpec,
-        payload: BenchPayload,
-        executor: Executor,
-        job: JobHandle,
-    ) -> Result<Self, BenchError> {
+    fn new(spec: JobSpec, placement: Placement, work: Box<dyn Work>, job: JobHandle) -> Self {
         let mirror = Mirror::under(job.dir());
         let mut memo = Memo::load(job.dir());
         mirror.check(&mut memo.have);
-        Ok(Self {
-            gathered: Gathered::open(&payload.rows_path(), job.id())?,
+        Self {
             mirror,
             memo,
             spec,
-            payload,
-            executor,
+            placement,
+            work,
             job,
-            started: Instant::now(),
             queue_asked: None,
             queue_wait: POLL,
             cancel: None,
-        })
+        }
     }
 
-    async fn run(mut self) -> Result<Option<BenchResult>, Fault> {
+    async fn run(mut self) -> Result<Option<Value>, Fault> {
         self.say(format!("connecting to {}", self.place()));
         let Some(line) = self.connect().await? else {
             return Ok(None);
@@ -123,7 +95,7 @@ impl Conductor {
     }
 
     pub(super) fn place(&self) -> &str {
-        self.executor.host.as_deref().unwrap_or("cluster")
+        self.placement.name()
     }
 
     pub(super) fn say(&self, message: String) {
@@ -137,7 +109,7 @@ impl Conductor {
         loop {
             let mut cancelled = self.job.cancellation();
             let opened = tokio::select! {
-                opened = Line::open(&self.executor) => opened,
+                opened = Line::open(self.placement.host.as_deref()) => opened,
                 _ = cancelled.wait_for(|cancelled| *cancelled), if !self.memo.running => {
                     return Ok(None);
                 }
@@ -188,7 +160,7 @@ impl Conductor {
         })
     }
 
-    async fn follow(&mut self, line: &Line) -> Result<Option<BenchResult>, Fault> {
+    async fn follow(&mut self, line: &Line) -> Result<Option<Value>, Fault> {
         if !self.memo.running {
             self.place_tasks(line).await?;
         }
@@ -244,11 +216,18 @@ impl Conductor {
         let host_dir = jobs_dir.join(&id);
         let place = Request::Place {
             id: id.clone(),
-            tasks: tasks(&self.executor, &self.payload, &self.spec, &host_dir),
-            how: how(&self.executor, &self.payload),
+            tasks: self.work.tasks(&self.spec, &host_dir),
+            how: self.placement.how.clone(),
         };
         line.ask(&place, b"").await?;
-        self.send_dataset(line, &id).await?;
+        for (name, bytes) in self.work.files()? {
+            let put = Request::Put {
+                id: id.clone(),
+                name: name.to_owned(),
+                sha256: sha256::hex(&bytes),
+            };
+            line.ask(&put, &bytes).await?;
+        }
         self.memo.dir = host_dir;
         self.memo.running = true;
         self.memo.started = false;
@@ -259,7 +238,7 @@ impl Conductor {
     async fn start(&mut self, line: &Line) -> Result<(), Fault> {
         let start = Request::Start {
             id: self.job.id().to_owned(),
-            env: self.secrets(),
+            env: self.placement.secrets(),
         };
         match self.ask(line, &start).await {
             Ok(_) => self.memo.started = true,
@@ -270,31 +249,6 @@ impl Conductor {
             }
         }
         Ok(self.memo.save(self.job.dir())?)
-    }
-
-    async fn send_dataset(&self, line: &Line, id: &str) -> Result<(), Fault> {
-        let dataset = &self.payload.plan.dataset;
-        let (DatasetKind::Jsonl, Some(path)) = (dataset.kind, &dataset.path) else {
-            return Ok(());
-        };
-        let bytes = disk::read(path)?;
-        let put = Request::Put {
-            id: id.to_owned(),
-            name: DATASET.to_owned(),
-            sha256: sha256::hex(&bytes),
-        };
-        line.ask(&put, &bytes).await?;
-        Ok(())
-    }
-
-    /// The values of `env_from`, which travel in the request and stay in memory.
-    fn secrets(&self) -> IndexMap<String, String> {
-        self.payload
-            .plan
-            .enabled()
-            .flat_map(|(_, framework)| &framework.env_from)
-            .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
-            .collect()
     }
 
     /// Passes a cancellation on, then looks how far the tasks are.
@@ -327,7 +281,7 @@ impl Conductor {
 
     async fn pass_cancel(&mut self, line: &Line) -> Result<(), RemoteError> {
         let id = self.job.id().to_owned();
-        let patience = Duration::from_secs(self.payload.plan.timeouts.stop_s + 30);
+        let patience = self.placement.patience;
         let cancelling = self.cancelling();
         if !cancelling.told {
             line.ask(&Request::Cancel { id }, b"").await?;
@@ -354,16 +308,24 @@ impl Conductor {
         if look.more {
             return Ok(None);
         }
-        for task in &look.tasks {
-            self.gathered.take(
-                &task.name,
-                &self.mirror,
-                &self.memo.dir,
-                &self.payload.rows_path(),
-                self.job.id(),
-            )?;
-        }
+        self.with_copied(&look.tasks, |work, copied| work.copied(copied))?;
         Ok(Some(look.tasks))
+    }
+
+    /// Gives the domain what is copied.
+    pub(super) fn with_copied<T>(
+        &mut self,
+        tasks: &[TaskLook],
+        then: impl FnOnce(&mut dyn Work, &Copied<'_>) -> T,
+    ) -> T {
+        let tasks: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        let copied = Copied {
+            id: self.job.id(),
+            dir: &self.mirror.dir,
+            host_dir: &self.memo.dir,
+            tasks: &tasks,
+        };
+        then(self.work.as_mut(), &copied)
     }
 
     /// The tasks' progress as the job's own.
@@ -374,15 +336,12 @@ impl Conductor {
             Life::Alive(Some(said)) => Some(said.clone()),
             _ => None,
         });
-        let lineup = Lineup::of(&self.payload.plan);
-        let sessions = crate::bench::session::search(&lineup.groups).len()
-            + lineup.groups.len() * self.payload.plan.search.repeats as usize;
-        let total = (sessions * lineup.cells.len()) as f64;
+        let steps = self.work.steps().unwrap_or_default();
         let cancelling = self.cancel.is_some();
         let place = self.place().to_owned();
         self.job.update(|status| {
             status.progress.done = statuses().map(|task| task.progress.done).sum();
-            status.progress.total = total.max(statuses().map(|task| task.progress.total).sum());
+            status.progress.total = steps.max(statuses().map(|task| task.progress.total).sum());
             status.progress.eta_s = running.and_then(|task| task.progress.eta_s);
             status.live = running.map_or(Value::Null, |task| task.live.clone());
             status.state = if running.is_some() {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::protocol::{How, Life, TaskLook, TaskSpec, is_plain};
 use super::slurm::{self, QueueEntry, SCRIPT, Submission};
-use crate::bench::KIND;
 use crate::disk;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobSpec, JobState};
@@ -83,7 +82,7 @@ impl HostJob {
             let spec = JobSpec {
                 id: id.to_owned(),
                 key: task.key.clone(),
-                kind: KIND.to_owned(),
+                kind: task.kind.clone(),
                 created: task.created.clone(),
                 payload: task.payload.clone(),
             };
@@ -117,7 +116,7 @@ impl HostJob {
             Fault::new(
                 FaultCode::JobTampered,
                 format!("{}: {error}", path.display()),
-                "remove the job's folder there and give the plan again",
+                "remove the job's folder there and give the same call again",
             )
         })?;
         Ok(Self { dir, placed })

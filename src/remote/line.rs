@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::protocol::{Answer, MARK, Request};
-use crate::bench::plan::Executor;
 use crate::launch::remote::{Binary, Body, Channel, RemoteError, install};
 
 /// A host that answers requests.
@@ -20,8 +19,8 @@ const LONG: Duration = Duration::from_secs(600);
 
 impl Line {
     /// Connects, and brings this program there unless it is there.
-    pub async fn open(executor: &Executor) -> Result<Self, RemoteError> {
-        let channel = match &executor.host {
+    pub async fn open(host: Option<&str>) -> Result<Self, RemoteError> {
+        let channel = match host {
             Some(host) => Channel::ssh(host),
             None => Channel::Here,
         };

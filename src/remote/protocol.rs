@@ -54,9 +54,11 @@ pub enum Request {
 /// One supervisor's work.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskSpec {
-    /// `all`, `measure`, or `search-N`.
+    /// `all`; of a benchmark spread over nodes `measure` and `search-N`.
     pub name: String,
     pub key: String,
+    /// Which domain runs it.
+    pub kind: String,
     pub created: String,
     pub payload: Value,
 }
