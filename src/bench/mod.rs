@@ -45,6 +45,7 @@ mod winner;
 pub mod workload;
 
 pub use candidate::{Candidate, candidates_of};
+pub(crate) use container::container_of;
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;
@@ -57,6 +58,7 @@ pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
+pub(crate) use row_place::given_gpus;
 pub use rows_file::{RowsError, of_all, of_job};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};

@@ -56,8 +56,8 @@ impl RowPlace {
 
 /// The GPUs that Slurm gave to a task, as the driver counts them in it; empty
 /// for every other job.
-pub fn given_gpus(share: Option<&Share>) -> Vec<u32> {
-    if share.is_none_or(|share| share.kind != ExecutorKind::Slurm) {
+pub fn given_gpus(kind: Option<ExecutorKind>) -> Vec<u32> {
+    if kind != Some(ExecutorKind::Slurm) {
         return Vec::new();
     }
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();

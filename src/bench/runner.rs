@@ -86,7 +86,7 @@ impl Runner {
         let writer = RowWriter::new(&payload, job.id());
         // The rows' keys keep the plan as it was written: another GPU of the
         // same node is no other measurement.
-        let given = given_gpus(payload.share.as_ref());
+        let given = given_gpus(payload.share.as_ref().map(|share| share.kind));
         if !given.is_empty() {
             payload.plan.hardware.gpu_ids = given;
         }

@@ -61,7 +61,7 @@ pub fn engine_of(name: &str, framework: &Framework) -> Result<&'static Engine, E
     engine::engine(framework.engine.as_deref().unwrap_or(name))
 }
 
-/// How a framework of the plan is started on this host.
+/// How a framework of the plan is started where it runs.
 pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError> {
     let python = framework
         .interpreter()
@@ -70,7 +70,7 @@ pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError>
         framework: name,
         command: framework.command.as_deref(),
         python: python.as_deref(),
-        elsewhere: framework.executor().in_container(),
+        elsewhere: framework.executor().in_container() || framework.executor().is_remote(),
     };
     engine::find_entry(engine_of(name, framework)?, &request)
 }

@@ -85,12 +85,6 @@ fn winner(
         scenario: request.scenario.as_deref(),
         plan,
     })?;
-    if winner.plan.remote().is_some() {
-        return Err(CaptureError::invalid(
-            "the plan is measured on another host, where this program cannot capture yet",
-            "run the capture on that host, with the plan without its executor",
-        ));
-    }
     let lengths = match given(request) {
         Some(lengths) => lengths,
         None => Lengths::of_winner(&winner)?.or(request.input_len, request.output_len),
@@ -103,7 +97,12 @@ fn winner(
     payload.leader = Some(winner.leader);
     payload.token_ids = TokenIds::of(&winner.plan);
     payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
-    launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    payload.executor = winner.plan.remote();
+    // GPUs and checkouts of another host are looked at there.
+    let here = payload.executor.is_none();
+    if here {
+        launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    }
     if let Some(url) = framework.url.clone() {
         refuse_unreachable(request, engine, profiler)?;
         let name = winner.plan.model.served_name().to_owned();
@@ -113,8 +112,10 @@ fn winner(
     }
     refuse_unfit(request, engine, profiler)?;
     payload.checkout = match &framework.source {
-        Some(source) => Some(SourceState::of(&source.checkout).map_err(bench::BenchError::from)?),
-        None => None,
+        Some(source) if here => {
+            Some(SourceState::of(&source.checkout).map_err(bench::BenchError::from)?)
+        }
+        _ => None,
     };
     payload.source = ServerSource::Launch {
         plan: Box::new(winner.plan),
@@ -238,6 +239,7 @@ fn running(
     };
     if let Some(plan) = &plan {
         payload.token_ids = TokenIds::of(plan);
+        payload.executor = plan.remote();
     }
     let name = plan.map(|plan| plan.model.served_name().to_owned());
     payload.source = at_url(request, place, url.to_owned(), name);
@@ -295,6 +297,8 @@ fn blank(
         keep_traces: request.keep_traces,
         trace_timeout_s: request.trace_timeout_s,
         checkout: None,
+        executor: None,
+        guest_of: None,
         nonce: None,
     }
 }

@@ -13,6 +13,7 @@ use crate::capture::{
 };
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder};
+use crate::remote;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,6 +105,7 @@ pub fn run(args: CaptureArgs, output: &Output) -> Result<(), Fault> {
     let job = match &args.job {
         Some(id) => {
             let job = job::open(id)?;
+            remote::pick_up(&job)?;
             if args.cancel {
                 job.cancel()?;
             }

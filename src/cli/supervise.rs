@@ -50,12 +50,18 @@ async fn work(spec: JobSpec, handle: JobHandle) -> Outcome {
             },
             Err(error) => Outcome::Failed(error.into()),
         },
-        checks::KIND => match checks::payload_of(spec.payload) {
-            Ok(payload) => checks::run(payload, handle).await,
+        checks::KIND => match checks::payload_of(spec.payload.clone()) {
+            Ok(payload) => match payload.plan.remote() {
+                Some(executor) => checks::conduct(spec, payload, executor, handle).await,
+                None => checks::run(payload, handle).await,
+            },
             Err(error) => Outcome::Failed(error.into()),
         },
-        capture::KIND => match capture::payload_of(spec.payload) {
-            Ok(payload) => capture::run(payload, handle).await,
+        capture::KIND => match capture::payload_of(spec.payload.clone()) {
+            Ok(payload) => match payload.executor.clone() {
+                Some(executor) => capture::conduct(spec, payload, executor, handle).await,
+                None => capture::run(payload, handle).await,
+            },
             Err(error) => Outcome::Failed(error.into()),
         },
         other => Outcome::Failed(Fault::new(

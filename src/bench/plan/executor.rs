@@ -100,6 +100,25 @@ impl Executor {
         }
     }
 
+    /// Where a job of so many GPUs goes.
+    pub fn placement(&self, gpus: u32) -> Placement {
+        Placement {
+            host: self.host.clone(),
+            how: match self.kind {
+                ExecutorKind::Slurm => How::Slurm(SlurmOptions {
+                    partition: self.partition.clone(),
+                    account: self.account.clone(),
+                    time_limit: self.time_limit.clone(),
+                    gpus,
+                    arguments: self.arguments.clone(),
+                }),
+                _ => How::Detached,
+            },
+            patience: Duration::from_secs(60),
+            env_from: Vec::new(),
+        }
+    }
+
     fn given(&self) -> Vec<&'static str> {
         [
             ("host", self.host.is_some()),
@@ -140,22 +159,13 @@ impl Plan {
 
     /// Where a job of this plan goes, and how it is started there.
     pub fn placement(&self, executor: &Executor) -> Placement {
-        let how = match executor.kind {
-            ExecutorKind::Slurm => How::Slurm(SlurmOptions {
-                partition: executor.partition.clone(),
-                account: executor.account.clone(),
-                time_limit: executor.time_limit.clone(),
-                gpus: self.hardware.gpu_count,
-                arguments: executor.arguments.clone(),
-            }),
-            _ => How::Detached,
-        };
-        let names = self.enabled().flat_map(|(_, framework)| &framework.env_from);
+        let names = self
+            .enabled()
+            .flat_map(|(_, framework)| &framework.env_from);
         Placement {
-            host: executor.host.clone(),
-            how,
             patience: Duration::from_secs(self.timeouts.stop_s.saturating_add(30)),
             env_from: names.cloned().collect(),
+            ..executor.placement(self.hardware.gpu_count)
         }
     }
 

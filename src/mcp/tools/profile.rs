@@ -14,6 +14,7 @@ use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::remote;
 use crate::triage::{self, TriageRecord, TriageRequest};
 
 pub struct Profile;
@@ -138,6 +139,7 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
     match (&arguments.capture, &arguments.job_id, &arguments.input) {
         (None, Some(id), None) => {
             let job = job::open(id)?;
+            remote::pick_up(&job)?;
             if arguments.cancel {
                 job.cancel()?;
             }
