@@ -71,24 +71,24 @@ inspect)
 esac
 "#;
 
-struct Docker {
-    dir: PathBuf,
+pub struct Docker {
+    pub dir: PathBuf,
 }
 
 impl Docker {
-    fn stand_in(laptop: &Laptop) -> Self {
+    pub fn stand_in(laptop: &Laptop) -> Self {
         let dir = laptop.host.join("docker");
         std::fs::create_dir(&dir).unwrap();
         laptop.script("docker", &DOCKER.replace("@DIR@", dir.to_str().unwrap()));
         Self { dir }
     }
 
-    fn calls(&self) -> Vec<String> {
+    pub fn calls(&self) -> Vec<String> {
         let calls = read(self.dir.join("calls"));
         calls.lines().map(|line| line.trim().to_owned()).collect()
     }
 
-    fn containers(&self) -> usize {
+    pub fn containers(&self) -> usize {
         std::fs::read_dir(&self.dir)
             .unwrap()
             .flatten()
@@ -97,7 +97,7 @@ impl Docker {
     }
 
     /// What `docker inspect` says of the container.
-    fn describe(&self, running: bool, network: &str, mounts: Value) {
+    pub fn describe(&self, running: bool, network: &str, mounts: Value) {
         let facts = json!({
             "State": {"Running": running},
             "HostConfig": {"NetworkMode": network},

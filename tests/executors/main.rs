@@ -4,6 +4,7 @@
 //! The servers are started by the tests and are gone after them. What they need
 //! is not installed everywhere, so that each test says when it does not run.
 
+mod captures;
 mod docker;
 mod home;
 #[path = "../whole/plans.rs"]

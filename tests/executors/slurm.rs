@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::captures::{measured, places, profile};
 use crate::home::{Laptop, have, report, slow, with_executor};
 use crate::plans::{plan, rows, sim};
 use crate::slurm_cluster::Cluster;
@@ -16,6 +17,7 @@ fn slurm() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(dir.path());
     candidates_run_side_by_side_and_the_winner_after_them(&cluster);
+    a_capture_runs_on_a_node(&cluster);
     a_queued_job_is_cancelled(&cluster);
     a_job_that_slurm_ends_says_so(&cluster);
     what_slurm_refuses_is_told(&cluster);
@@ -89,6 +91,20 @@ fn candidates_run_side_by_side_and_the_winner_after_them(cluster: &Cluster) {
         "slurm: {} rows through a real cluster",
         rows.len()
     ));
+}
+
+fn a_capture_runs_on_a_node(cluster: &Cluster) {
+    let laptop = laptop(cluster);
+    measured(&laptop, "sglang", &json!({"kind": "slurm"}));
+    let request = json!({"capture": {"framework": "sglang"}, "wait_s": 120});
+    let record = profile(&laptop, &request);
+    assert_eq!(record["state"], "done", "{record:#}");
+    assert_eq!(
+        places(&laptop, &record, "sglang"),
+        ["graphs-on/prefill", "graphs-on/decode"]
+    );
+    wait_for("Slurm to be done", || cluster.queue().is_empty());
+    assert_eq!(laptop.guest_jobs(), 0);
 }
 
 fn a_queued_job_is_cancelled(cluster: &Cluster) {
