@@ -27,13 +27,15 @@ const SPARE_STEPS: u32 = 64;
 const SURPLUS: u32 = 8;
 
 /// Sends what one stage needs, and starts and stops the profiler in between.
+/// Requests that still run are given back where the profiler ends by itself:
+/// it does so only while steps go on.
 pub async fn record(
     target: &Target,
     payload: &CapturePayload,
     stage: CapturedStage,
     window: Window<'_>,
     purpose: &str,
-) -> Result<(), CaptureError> {
+) -> Result<Option<Sending>, CaptureError> {
     let load = Stage {
         target,
         payload,
@@ -42,10 +44,10 @@ pub async fn record(
     };
     let fixed = target.profiler().is_fixed_at_launch();
     match (stage, fixed) {
-        (CapturedStage::Prefill, false) => load.prefill(window).await,
+        (CapturedStage::Prefill, false) => load.prefill(window).await.map(|()| None),
         (CapturedStage::Prefill, true) => {
             let count = window.skipped + window.steps + SURPLUS;
-            load.one_by_one(count, "recorded").await
+            load.one_by_one(count, "recorded").await.map(|()| None)
         }
         (CapturedStage::Decode, _) => load.decode(window, fixed).await,
     }
@@ -63,8 +65,12 @@ impl Stage<'_> {
         self.one_by_one(self.payload.warmup_steps, "warm-up")
             .await?;
         self.target.start(window).await?;
+        // One request a step is enough, however many steps each takes.
         self.one_by_one(window.steps, "recorded").await?;
-        self.target.stop().await
+        if !self.target.profiler().stops_itself {
+            self.target.stop().await?;
+        }
+        Ok(())
     }
 
     /// Requests of one output token, each after the one before.
@@ -77,7 +83,11 @@ impl Stage<'_> {
     }
 
     /// One long batch; the profiler starts and stops while it decodes.
-    async fn decode(&self, window: Window<'_>, fixed: bool) -> Result<(), CaptureError> {
+    async fn decode(
+        &self,
+        window: Window<'_>,
+        fixed: bool,
+    ) -> Result<Option<Sending>, CaptureError> {
         let batch = self.payload.batch;
         // A request that ended before would bring a prefill into the recording.
         let least = window.skipped + window.steps + SPARE_STEPS;
@@ -96,10 +106,13 @@ impl Stage<'_> {
             self.target.start(window).await?;
             let reached = sending.tokens() + tokens(window.steps);
             sending.until(self.stage, reached).await?;
+            if self.target.profiler().stops_itself {
+                return Ok(Some(sending));
+            }
             self.target.stop().await?;
         }
         sending.end().await;
-        Ok(())
+        Ok(None)
     }
 
     fn run(
@@ -143,7 +156,7 @@ fn failed(stage: CapturedStage, reason: &str) -> CaptureError {
 }
 
 /// Requests under way; dropping it ends them.
-struct Sending {
+pub struct Sending {
     live: Arc<Live>,
     stop: Stop,
     task: JoinHandle<Result<LoadOutcome, RunFailure>>,
@@ -217,7 +230,7 @@ impl Sending {
     }
 
     /// Ends the requests and waits until their connections are closed.
-    async fn end(self) {
+    pub async fn end(self) {
         let Self { stop, task, .. } = self;
         drop(stop);
         // What they got meanwhile is not needed.

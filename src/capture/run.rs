@@ -105,7 +105,9 @@ impl Capture {
         stages: &[CapturedStage],
     ) -> Result<(), CaptureError> {
         let landing = self.landing_dir(graphs, stages)?;
-        let window = self.window(&landing);
+        // A range that is fixed at launch is that of its only stage.
+        let first = stages.first().copied().unwrap_or(CapturedStage::Decode);
+        let window = self.window(&landing, first);
         self.tell(&format!("{}: starting the server", graphs.as_str()));
         let payload = self.payload.clone();
         let target = tokio::select! {
@@ -119,7 +121,7 @@ impl Capture {
                 self.source = target.source().cloned();
             }
         }
-        let outcome = self.record_all(&target, graphs, stages, window).await;
+        let outcome = self.record_all(&target, graphs, stages, &landing).await;
         let outcome = match outcome {
             Ok(()) => Ok(()),
             Err(error) => Err(target.cause(error).await),
@@ -134,12 +136,12 @@ impl Capture {
         target: &Target,
         graphs: Graphs,
         stages: &[CapturedStage],
-        window: Window<'_>,
+        landing: &Path,
     ) -> Result<(), CaptureError> {
         for stage in stages {
             let job = self.job.clone();
             tokio::select! {
-                outcome = self.record_stage(target, graphs, *stage, window) => outcome?,
+                outcome = self.record_stage(target, graphs, *stage, landing) => outcome?,
                 died = target.died() => return Err(died),
                 () = cancelled(&job) => return Err(CaptureError::Cancelled),
             }
@@ -152,14 +154,15 @@ impl Capture {
         target: &Target,
         graphs: Graphs,
         stage: CapturedStage,
-        window: Window<'_>,
+        landing: &Path,
     ) -> Result<(), CaptureError> {
+        let window = self.window(landing, stage);
         let what = format!("{} {}", graphs.as_str(), stage.as_str());
         // The clocks of file systems are coarser than this one.
         let since = SystemTime::now() - Duration::from_millis(20);
         self.tell(&format!("{what}: recording {} steps", self.payload.steps));
         let purpose = format!("{}/{what}", self.job.id());
-        load::record(target, &self.payload, stage, window, &purpose).await?;
+        let under_way = load::record(target, &self.payload, stage, window, &purpose).await?;
         self.tell(&format!("{what}: waiting for whole trace files"));
         let landing = Landing {
             dir: window.dir,
@@ -168,7 +171,10 @@ impl Capture {
             limit: Duration::from_secs(self.payload.trace_timeout_s.into()),
             what,
         };
-        let landed = landing.wait().await?;
+        let landed = target.collect(&landing).await?;
+        if let Some(under_way) = under_way {
+            under_way.end().await;
+        }
         target.check_sources()?;
         let dir = self.payload.stage_dir(graphs, stage);
         disk::create_dir(&dir)?;
@@ -227,15 +233,19 @@ impl Capture {
         Ok(dir)
     }
 
-    fn window<'a>(&self, dir: &'a Path) -> Window<'a> {
-        let guard = engine::engine(&self.payload.engine)
+    fn window<'a>(&self, dir: &'a Path, stage: CapturedStage) -> Window<'a> {
+        let profiler = engine::engine(&self.payload.engine)
             .ok()
-            .and_then(|engine| engine.profiler.as_ref())
-            .map_or(0, |profiler| profiler.guard_steps);
+            .and_then(|engine| engine.profiler.as_ref());
+        let guard = profiler.map_or(0, |profiler| profiler.guard_steps);
+        let factor = match stage {
+            CapturedStage::Prefill => profiler.map_or(1, |profiler| profiler.steps_of_a_prefill),
+            CapturedStage::Decode => 1,
+        };
         Window {
             dir,
             skipped: self.payload.warmup_steps + LAUNCH_STEPS,
-            steps: self.payload.steps + guard,
+            steps: self.payload.steps * factor + guard,
         }
     }
 

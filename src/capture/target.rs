@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::CaptureError;
+use super::landing::{self, Landed, Landing};
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
-use super::{CaptureError, landing};
 use crate::bench::plan::{Framework, Plan};
 use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
@@ -166,27 +167,45 @@ impl Target {
         }
     }
 
-    /// Ends recording; the engine writes its traces meanwhile or afterwards.
-    pub async fn stop(&self) -> Result<(), CaptureError> {
+    /// Waits for the traces of a recording. A profiler that ends by itself is
+    /// stopped only when they do not come: it answers with an error, and logs
+    /// one, when it has ended.
+    pub async fn collect(&self, landing: &Landing<'_>) -> Result<Vec<Landed>, CaptureError> {
+        match landing.wait().await {
+            Err(incomplete) if self.profiler.stops_itself => match self.stop().await {
+                Ok(true) => landing.wait().await,
+                _ => Err(incomplete),
+            },
+            landed => {
+                self.recording.store(false, Ordering::Release);
+                landed
+            }
+        }
+    }
+
+    /// Ends recording, which the engine then writes. False where nothing was
+    /// recording, as far as the engine says.
+    pub async fn stop(&self) -> Result<bool, CaptureError> {
         let Some(path) = &self.profiler.stop_path else {
-            return Ok(());
+            return Ok(false);
         };
         if !self.recording.swap(false, Ordering::AcqRel) {
-            return Ok(());
+            return Ok(false);
         }
         let limits = Limits {
             time: self.stop_limit,
             ..QUESTION
         };
         match http::post_json(&self.base, path, "", limits).await {
-            Ok(reply) if reply.is_success() || self.profiler.stops_itself => Ok(()),
+            Ok(reply) if reply.is_success() => Ok(true),
+            Ok(_) if self.profiler.stops_itself => Ok(false),
             Ok(reply) => Err(CaptureError::StopRefused {
                 url: self.base.url(path),
                 status: reply.status,
                 body: beginning(&reply.text()),
             }),
             // Writing goes on; the wait for whole files has a limit of its own.
-            Err(HttpError::Timeout { .. }) => Ok(()),
+            Err(HttpError::Timeout { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

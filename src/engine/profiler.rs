@@ -32,6 +32,9 @@ pub struct Profiler {
     /// Steps that the engine counts but does not record.
     #[serde(default)]
     pub guard_steps: u32,
+    /// Steps that a request of one output token takes, at most.
+    #[serde(default = "one")]
+    pub steps_of_a_prefill: u32,
     /// GET here tells the server's arguments, which are kept beside the traces.
     #[serde(default)]
     pub info_path: Option<String>,
@@ -44,6 +47,10 @@ pub struct Window<'a> {
     /// Steps before the first recorded one, where a range is fixed at launch.
     pub skipped: u32,
     pub steps: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Profiler {

@@ -39,7 +39,15 @@ pub struct App {
     streams: RefCell<HashMap<u64, Rc<RefCell<Inbox>>>>,
     accepted: Cell<u64>,
     generated: Cell<u64>,
-    profile: RefCell<Option<JoinHandle<()>>>,
+    profile: RefCell<Option<Profile>>,
+}
+
+/// A recording that was started.
+pub struct Profile {
+    /// The task that writes the trace.
+    pub writing: JoinHandle<()>,
+    /// Whether its steps are complete.
+    pub recorded: Rc<Cell<bool>>,
 }
 
 /// What a planned fault does to a request that just came.
@@ -190,16 +198,16 @@ impl App {
         let profile = self.profile.borrow();
         profile
             .as_ref()
-            .is_some_and(|writing| !writing.is_finished())
+            .is_some_and(|profile| !profile.writing.is_finished())
     }
 
-    /// Keeps the task that will write a trace.
-    pub fn set_profile(&self, writing: JoinHandle<()>) {
-        self.profile.replace(Some(writing));
+    /// Keeps a recording that was started.
+    pub fn set_profile(&self, profile: Profile) {
+        self.profile.replace(Some(profile));
     }
 
-    /// The task that writes a trace, if one was started.
-    pub fn take_profile(&self) -> Option<JoinHandle<()>> {
+    /// The recording that was started last, once.
+    pub fn take_profile(&self) -> Option<Profile> {
         self.profile.take()
     }
 

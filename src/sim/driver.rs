@@ -14,7 +14,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::log::Log;
 use super::metrics::Stats;
-use super::profile::Recorder;
+use super::profile::{Recorded, Recorder};
 use super::scheduler::{Emission, Levels, Nanos, Next, Scheduler, Step, Submission};
 
 /// Decode steps between two of SGLang's log lines.
@@ -40,6 +40,8 @@ pub struct Driver {
     pub log: Arc<Log>,
     pub kv_tokens: u32,
     pub recorder: Option<Recorder>,
+    /// Whether the next step is launched before the results of one are looked at.
+    pub overruns: bool,
     /// Virtual time zero.
     pub epoch: Instant,
 }
@@ -63,13 +65,14 @@ impl Driver {
                     self.sleep_until(step.end);
                     now = step.end;
                     let emissions = self.scheduler.finish(&step);
-                    self.recorder = self
-                        .recorder
-                        .take()
-                        .and_then(|recorder| recorder.add(&step));
+                    self.record(Recorded::of(&step));
                     self.account(&step, &emissions, &mut meter);
+                    let ended = emissions.iter().filter(|it| it.finish.is_some()).count();
                     if !emissions.is_empty() && self.tokens.send(emissions).is_err() {
                         return;
+                    }
+                    if ended > 0 && self.overruns {
+                        now = self.overrun(&step, ended as u32);
                     }
                 }
                 Next::WaitUntil(time) => {
@@ -91,6 +94,23 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn record(&mut self, step: Recorded) {
+        self.recorder = self.recorder.take().and_then(|recorder| recorder.add(step));
+    }
+
+    /// Runs a decode step of requests that have just ended where no other work
+    /// takes its place, and only while steps are recorded: nobody else would
+    /// see it. Returns when the engine is free.
+    fn overrun(&mut self, step: &Step, ended: u32) -> Nanos {
+        if self.recorder.is_none() || !self.scheduler.is_idle() {
+            return step.end;
+        }
+        let wasted = Recorded::overrun(step, ended, self.scheduler.cost());
+        self.sleep_until(wasted.end());
+        self.record(wasted);
+        wasted.end()
     }
 
     fn real_now(&self) -> Nanos {

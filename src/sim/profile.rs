@@ -10,10 +10,10 @@ use flate2::write::GzEncoder;
 use tokio::sync::oneshot;
 
 use super::config::SimConfig;
-use super::cost::Work;
+use super::cost::{CostModel, Work};
 use super::dialect::Dialect;
 use super::planned_fault::PlannedFault;
-use super::scheduler::{Nanos, Step};
+use super::scheduler::{Nanos, Step, nanos};
 use super::trace::{Launch, ModelShape, PassSpec, TraceSpec, write_trace};
 
 /// Most steps of one trace; a decode step of 36 layers is about 0.7 MB of JSON.
@@ -28,10 +28,44 @@ pub struct Recorded {
     prefills: u32,
 }
 
+impl Recorded {
+    pub fn of(step: &Step) -> Self {
+        Self {
+            start: step.start,
+            end: step.end,
+            work: step.work,
+            prefills: step.prefill_sequences(),
+        }
+    }
+
+    /// The decode step of requests that ended in the step before.
+    pub fn overrun(before: &Step, requests: u32, cost: &CostModel) -> Self {
+        let work = Work {
+            decode_batch: requests,
+            decode_context: u64::from(before.work.prefill_tokens)
+                + before.work.decode_context
+                + u64::from(requests),
+            ..Work::default()
+        };
+        Self {
+            start: before.end,
+            end: before.end + nanos(cost.gpu_ms(work) + cost.host.gap_ms).max(1),
+            work,
+            prefills: 0,
+        }
+    }
+
+    pub fn end(&self) -> Nanos {
+        self.end
+    }
+}
+
 /// Collects steps until it has enough or is stopped.
 pub struct Recorder {
     skip: u64,
     left: u64,
+    /// Whether it ends only when one step more begins.
+    ends_at_next: bool,
     steps: Vec<Recorded>,
     done: oneshot::Sender<Vec<Recorded>>,
 }
@@ -42,8 +76,18 @@ impl Recorder {
         Self {
             skip: 0,
             left: limit.unwrap_or(MAX_STEPS).clamp(1, MAX_STEPS),
+            ends_at_next: false,
             steps: Vec::new(),
             done,
+        }
+    }
+
+    /// Counts as SGLang does: the last step that it is asked for ends the
+    /// recording as it begins.
+    pub fn counting_its_end(limit: u64, done: oneshot::Sender<Vec<Recorded>>) -> Self {
+        Self {
+            ends_at_next: true,
+            ..Self::new(Some(limit.saturating_sub(1)), done)
         }
     }
 
@@ -55,24 +99,21 @@ impl Recorder {
         }
     }
 
-    /// Adds a step; nothing when that was the last one.
-    pub fn add(mut self, step: &Step) -> Option<Self> {
+    /// Adds a step; nothing when that ended the recording.
+    pub fn add(mut self, step: Recorded) -> Option<Self> {
         if self.skip > 0 {
             self.skip -= 1;
             return Some(self);
         }
-        self.steps.push(Recorded {
-            start: step.start,
-            end: step.end,
-            work: step.work,
-            prefills: step.prefill_sequences(),
-        });
-        self.left -= 1;
-        if self.left == 0 {
-            self.finish();
-            return None;
+        if self.left > 0 {
+            self.left -= 1;
+            self.steps.push(step);
+            if self.left > 0 || self.ends_at_next {
+                return Some(self);
+            }
         }
-        Some(self)
+        self.finish();
+        None
     }
 
     /// Hands over what there is.

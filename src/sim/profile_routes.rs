@@ -1,5 +1,6 @@
 //! `/start_profile` and `/stop_profile` as SGLang and vLLM have them.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Exit;
 use super::api_error::ApiError;
-use super::app::App;
+use super::app::{App, Profile};
 use super::dialect::Dialect;
 use super::driver::Command;
 use super::planned_fault::PlannedFault;
@@ -68,7 +69,11 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
         .or_else(|| app.config.profile.folder())
         .unwrap_or_else(std::env::temp_dir);
     let (done, recorded) = oneshot::channel();
-    app.command(Command::StartProfile(Recorder::new(steps, done)));
+    let recorder = match (dialect, steps) {
+        (Dialect::Sglang, Some(steps)) => Recorder::counting_its_end(steps, done),
+        _ => Recorder::new(steps, done),
+    };
+    app.command(Command::StartProfile(recorder));
     app.log.core(
         "profiler.py:60",
         &format!(
@@ -77,8 +82,11 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
         ),
     );
     let writer = Rc::clone(app);
-    app.set_profile(tokio::task::spawn_local(async move {
+    let is_recorded = Rc::new(Cell::new(false));
+    let mark = Rc::clone(&is_recorded);
+    let writing = tokio::task::spawn_local(async move {
         let Ok(steps) = recorded.await else { return };
+        mark.set(true);
         writer.log.core("profiler.py:90", "Stop profiling...");
         let config = writer.config.clone();
         if config.faults.contains(&PlannedFault::CrashInProfile) {
@@ -99,7 +107,11 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
             }
             Err(_) => writer.log.core("profiler.py:122", "Profiling failed."),
         }
-    }));
+    });
+    app.set_profile(Profile {
+        writing,
+        recorded: is_recorded,
+    });
     Ok("Start profiling.\n")
 }
 
@@ -130,14 +142,21 @@ pub fn start_fixed(app: &Rc<App>) {
     });
 }
 
-/// Stops recording and waits until the trace is on disk.
+/// Stops recording and waits until the trace is on disk. SGLang's profiler
+/// that ended by itself is not there to be stopped.
 pub async fn stop(app: &App) -> Result<&'static str, ApiError> {
-    let Some(writing) = app.take_profile() else {
-        let message = "Profiling is not in progress. Call /start_profile first.";
-        return Err(ApiError::bad_request(app.config.dialect, message, None));
+    let dialect = app.config.dialect;
+    let message = "Profiling is not in progress. Call /start_profile first.";
+    let Some(profile) = app.take_profile() else {
+        return Err(ApiError::bad_request(dialect, message, None));
     };
+    if dialect == Dialect::Sglang && profile.recorded.get() {
+        app.log
+            .core("http_server.py:700", &format!("RuntimeError: {message}"));
+        return Err(ApiError::internal(dialect));
+    }
     app.command(Command::StopProfile);
     // A failure is in the log.
-    let _ = writing.await;
+    let _ = profile.writing.await;
     Ok("Stop profiling. This will take some time.\n")
 }

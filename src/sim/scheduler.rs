@@ -219,9 +219,18 @@ impl Scheduler {
         self.running.retain(|sequence| sequence.submission.id != id);
     }
 
+    pub fn cost(&self) -> &CostModel {
+        &self.model
+    }
+
+    /// Whether it has no request at all.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+
     /// Empties the prefix cache; refused while requests run.
     pub fn flush_cache(&mut self) -> bool {
-        let idle = self.running.is_empty() && self.waiting.is_empty();
+        let idle = self.is_idle();
         if idle {
             self.prefix_cache.clear();
         }

@@ -178,6 +178,7 @@ fn start_engine(
         log: Arc::clone(&log),
         kv_tokens: model.limits.kv_tokens,
         recorder: None,
+        overruns: config.dialect == Dialect::Sglang,
         epoch,
     };
     thread::spawn(move || driver.run());
