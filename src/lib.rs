@@ -34,6 +34,7 @@ pub mod rlcr;
 pub mod sha256;
 pub mod shell_words;
 pub mod sim;
+pub mod source_state;
 pub mod state_dir;
 pub mod trace;
 pub mod triage;

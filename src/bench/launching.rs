@@ -14,8 +14,9 @@ use super::row::RowSource;
 use super::row_writer::Launch;
 use super::server::{Server, ServerSpec, engine_of, environment};
 use super::session::Session;
-use super::source::{self, BuildRequest, SourceState};
+use super::source::{self, BuildRequest};
 use crate::job::JobHandle;
+use crate::source_state::SourceState;
 
 /// A server kept between sessions of one candidate.
 pub struct Kept {

@@ -56,6 +56,7 @@ pub use max_load::{MaxLoad, Trial};
 pub use prompts::TokenIds;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
+pub(crate) use request::source_states;
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
 pub(crate) use row_place::given_gpus;
@@ -63,7 +64,6 @@ pub use rows_file::{RowsError, of_all, of_job};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
-pub use source::SourceState;
 pub use winner::{Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};

@@ -13,10 +13,10 @@ use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
 use super::remote::Share;
 use super::server::{argv, engine_of};
-use super::source::{SourceError, SourceState};
 use crate::engine::{check_flags, check_parallelism};
 use crate::job::{self, Submission};
-use crate::{launch, sha256};
+use crate::source_state::SourceState;
+use crate::{launch, remote, sha256};
 
 /// The job kind of a benchmark.
 pub const KIND: &str = "bench";
@@ -115,23 +115,39 @@ fn place_job(
     if !output_dir.is_absolute() {
         return Err(BenchError::RelativeOutput(output_dir));
     }
-    // A checkout on another host is looked at there.
-    let here = plan.remote().is_none();
-    let sources = plan
-        .enabled()
-        .filter(|_| here)
-        .filter_map(|(name, framework)| Some((name, framework.source.as_ref()?)))
-        .map(|(name, source)| Ok((name.clone(), SourceState::of(&source.checkout)?)))
-        .collect::<Result<_, SourceError>>()?;
     let payload = BenchPayload {
+        sources: sources(&plan)?,
         plan,
         label,
         output_dir,
         campaign,
         share: None,
-        sources,
     };
     Ok((payload, jobs_dir))
+}
+
+/// The sources of every framework with a checkout, as they are where it runs.
+fn sources(plan: &Plan) -> Result<IndexMap<String, SourceState>, BenchError> {
+    let (names, checkouts): (Vec<_>, Vec<_>) = plan
+        .enabled()
+        .filter_map(|(name, framework)| {
+            let source = framework.source.as_ref()?;
+            Some((name.clone(), source.checkout.clone()))
+        })
+        .unzip();
+    let states = source_states(plan, &checkouts)?;
+    Ok(names.into_iter().zip(states).collect())
+}
+
+/// The states of checkouts where the plan's servers run.
+pub fn source_states(plan: &Plan, checkouts: &[PathBuf]) -> Result<Vec<SourceState>, BenchError> {
+    match plan.remote().and_then(|executor| executor.host) {
+        Some(host) => remote::source_states(&host, checkouts).map_err(BenchError::Host),
+        None => checkouts
+            .iter()
+            .map(|checkout| Ok(SourceState::of(checkout)?))
+            .collect(),
+    }
 }
 
 /// Refuses a job that could not run, and tells what it would cost.

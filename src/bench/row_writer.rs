@@ -18,12 +18,12 @@ use super::row::{Artifacts, PerGpu, Row, RowHardware, RowSla, RowSource, RowStat
 use super::row_place::RowPlace;
 use super::server::{Server, argv};
 use super::session::{Phase, Session};
-use super::source::SourceState;
 use crate::engine::{Counts, Settings};
 use crate::job::now;
 use crate::redact::redact_argv;
 use crate::sha256;
 pub use crate::shell_words::shell_words;
+use crate::source_state::SourceState;
 
 /// Everything of a row that is known before it is measured.
 #[derive(Debug, Clone)]

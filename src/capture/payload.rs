@@ -9,7 +9,8 @@ use super::lengths::Lengths;
 use super::request::{CapturedStage, GraphsChoice, KeepTraces};
 use super::{CaptureError, Graphs};
 use crate::bench::plan::{Executor, ExecutorKind, Plan};
-use crate::bench::{Candidate, SourceState, TokenIds};
+use crate::bench::{Candidate, TokenIds};
+use crate::source_state::SourceState;
 
 /// The job kind of a capture.
 pub const KIND: &str = "capture";

@@ -9,7 +9,7 @@ use super::payload::{CapturePayload, KIND, ServerSource};
 use super::request::{CaptureRequest, GraphsChoice};
 use super::{CaptureError, space};
 use crate::bench::plan::Plan;
-use crate::bench::{self, SourceState, TokenIds, WinnerQuery};
+use crate::bench::{self, TokenIds, WinnerQuery};
 use crate::engine::{self, Engine, Profiler};
 use crate::job::{self, Submission};
 use crate::{disk, launch, sha256};
@@ -98,9 +98,8 @@ fn winner(
     payload.token_ids = TokenIds::of(&winner.plan);
     payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
     payload.executor = winner.plan.remote();
-    // GPUs and checkouts of another host are looked at there.
-    let here = payload.executor.is_none();
-    if here {
+    // GPUs of another host are looked at there.
+    if payload.executor.is_none() {
         launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
     }
     if let Some(url) = framework.url.clone() {
@@ -112,10 +111,10 @@ fn winner(
     }
     refuse_unfit(request, engine, profiler)?;
     payload.checkout = match &framework.source {
-        Some(source) if here => {
-            Some(SourceState::of(&source.checkout).map_err(bench::BenchError::from)?)
+        Some(source) => {
+            bench::source_states(&winner.plan, std::slice::from_ref(&source.checkout))?.pop()
         }
-        _ => None,
+        None => None,
     };
     payload.source = ServerSource::Launch {
         plan: Box::new(winner.plan),

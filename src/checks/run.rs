@@ -10,10 +10,9 @@ use super::ChecksError;
 use super::greedy::{Agreement, Outputs, compare};
 use super::payload::ChecksPayload;
 use super::tests_of_attempt::run_test;
-use crate::bench::{
-    BenchError, Server, ServerSpec, SourceState, engine_of, given_gpus, gpus, ready_sources,
-};
+use crate::bench::{BenchError, Server, ServerSpec, engine_of, given_gpus, gpus, ready_sources};
 use crate::job::{JobHandle, Outcome};
+use crate::source_state::SourceState;
 
 /// `result.json` of a checks job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

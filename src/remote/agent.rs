@@ -9,6 +9,7 @@ use super::protocol::{Answer, Look, MARK, Request, is_plain};
 use crate::disk;
 use crate::fault::{Fault, FaultCode};
 use crate::sha256;
+use crate::source_state::SourceState;
 
 /// Longest request; a plan with every candidate is far below it.
 const LONGEST: u64 = 64 << 20;
@@ -38,6 +39,13 @@ fn answer(input: &mut impl BufRead) -> Result<(Answer, Vec<u8>), Fault> {
             },
             Vec::new(),
         )),
+        Request::Sources { checkouts } => {
+            let states = checkouts.iter().map(|checkout| SourceState::of(checkout));
+            Ok((
+                Answer::Sources(states.collect::<Result<_, _>>()?),
+                Vec::new(),
+            ))
+        }
         Request::Place { id, tasks, how } => HostJob::place(&id, &tasks, how).map(|_| done(())),
         Request::Put { id, name, sha256 } => put(&id, &name, &sha256, input).map(done),
         Request::Start { id, env } => HostJob::open(&id)?.start(&env).map(done),

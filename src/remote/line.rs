@@ -47,7 +47,7 @@ impl Line {
         let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
         let limit = match request {
-            Request::Put { .. } | Request::Sums { .. } => LONG,
+            Request::Put { .. } | Request::Sums { .. } | Request::Sources { .. } => LONG,
             _ => LIMIT,
         };
         let mut answered = self

@@ -22,10 +22,12 @@ mod memo;
 mod mirror;
 mod protocol;
 mod slurm;
+mod sources;
 mod work;
 
 pub use agent::serve;
 pub use conductor::{conduct, pick_up};
 pub use copied::Copied;
 pub use protocol::{How, SlurmOptions, TaskSpec};
+pub use sources::source_states;
 pub use work::{Placement, Work};

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::job::JobStatus;
+use crate::source_state::SourceState;
 
 /// One request: a line of JSON, then for `put` the bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ use crate::job::JobStatus;
 pub enum Request {
     /// Where job folders lie.
     Hello,
+    /// What stands in checkouts of the host.
+    Sources { checkouts: Vec<PathBuf> },
     /// Makes the folder of a job and its tasks, or leaves those that are there.
     Place {
         id: String,
@@ -94,7 +97,11 @@ pub struct Seen {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    Hello { jobs_dir: PathBuf },
+    Hello {
+        jobs_dir: PathBuf,
+    },
+    /// In the order in which they were asked for.
+    Sources(Vec<SourceState>),
     Done,
     Look(Look),
     Sums(BTreeMap<String, String>),

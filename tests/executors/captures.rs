@@ -172,7 +172,7 @@ fn a_running_container_is_told_where_its_traces_go_inside() {
 }
 
 /// A repository of one commit; gives its commit and tree.
-fn checkout(dir: &Path, content: &str) -> (String, String) {
+pub fn checkout(dir: &Path, content: &str) -> (String, String) {
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("kernel.py"), content).unwrap();
     let git = |arguments: &[&str]| {

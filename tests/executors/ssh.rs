@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::captures::checkout;
 use crate::home::{Laptop, SSH_NEEDS, have, kill, report, slow, with_executor};
 use crate::plans::{plan, rows, sim};
 use crate::sshd::Sshd;
@@ -57,6 +58,37 @@ fn a_job_runs_there_and_its_folder_comes_back() {
     // The same plan is the same job, and is not run again.
     assert_eq!(laptop.run(&plan)["job_id"], record["job_id"]);
     report(&format!("ssh: {} rows through a real sshd", rows.len()));
+}
+
+#[test]
+fn new_sources_there_are_a_new_job() {
+    let Some((laptop, _sshd)) = begin() else {
+        return;
+    };
+    let there = laptop.host.join("src/sglang");
+    let (_, tree) = checkout(&there, "one");
+    let mut plan = two(&laptop, "here");
+    plan["frameworks"]["sglang"]["source"] = json!({"checkout": there, "verify": false});
+    let first = laptop.run(&plan);
+    assert_eq!(first["state"], "done", "{first:#}");
+    let source = rows(&laptop.home)[0]["source"].clone();
+    assert_eq!(source["tree"], json!(tree), "{source:#}");
+    assert_eq!(laptop.run(&plan)["job_id"], first["job_id"]);
+    let (_, second) = checkout(&there, "two");
+    assert_ne!(laptop.run(&plan)["job_id"], first["job_id"]);
+    let rows = rows(&laptop.home);
+    assert_eq!(rows.last().unwrap()["status"], "ok");
+    let trees = rows
+        .iter()
+        .filter(|row| row["source"]["tree"] == json!(second));
+    assert_eq!(trees.count(), 1);
+    plan["frameworks"]["sglang"]["source"]["checkout"] = json!(laptop.host);
+    let path = laptop.home.write("plan.json", &plan.to_string());
+    let output = laptop.bench(&[path.to_str().unwrap()]);
+    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(error["error"], "invalid_plan", "{error:#}");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("on here: the checkout"), "{message}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn plan(executors: &[Value]) -> Result<Plan, Fault> {
 }
 
 fn refused(executor: Value) -> String {
-    let fault = plan(&[executor.clone()]).expect_err(&executor.to_string());
+    let fault = plan(std::slice::from_ref(&executor)).expect_err(&executor.to_string());
     format!("{}; {}", fault.message, fault.hint)
 }
 
@@ -35,7 +35,8 @@ fn every_kind_is_read() {
         json!({"kind": "ssh", "host": "h", "image": "vllm/vllm-openai@sha256:00"}),
         json!({"kind": "slurm", "partition": "h100,h200", "account": "a", "time_limit": "1-2:30:00", "arguments": ["--qos=long", "--exclusive"]}),
     ] {
-        plan(&[executor.clone()]).unwrap_or_else(|fault| panic!("{executor}: {fault:?}"));
+        plan(std::slice::from_ref(&executor))
+            .unwrap_or_else(|fault| panic!("{executor}: {fault:?}"));
     }
 }
 
