@@ -10,6 +10,7 @@ pub mod capture;
 pub mod chart;
 pub mod checks;
 pub mod cli;
+mod crash;
 pub mod demo;
 pub mod detail;
 pub mod disk;

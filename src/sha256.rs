@@ -49,6 +49,21 @@ pub fn of_file(path: &Path, limit: Option<u64>) -> Result<(String, u64), DiskErr
     Ok((digits(&hash.finalize()), total))
 }
 
+/// A SHA-256 of parts that come one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Running(Sha256);
+
+impl Running {
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The hash of what has come so far.
+    pub fn hex(&self) -> String {
+        digits(&self.0.clone().finalize())
+    }
+}
+
 /// HMAC-SHA-256 of RFC 2104.
 pub fn hmac(key: &[u8], message: &[u8]) -> String {
     const BLOCK: usize = 64;

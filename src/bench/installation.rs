@@ -12,7 +12,6 @@ use serde_json::json;
 use super::BenchError;
 use super::container::container_of;
 use super::plan::{Framework, Plan};
-use super::row_writer::shell_words;
 use super::server::{engine_of, entry_of, environment};
 use crate::disk;
 use crate::engine::{
@@ -22,6 +21,7 @@ use crate::engine::{
 use crate::job::JobHandle;
 use crate::launch::{CaptureSpec, Captured, Container, ContainerKind, capture};
 use crate::sha256;
+use crate::shell_words::shell_words;
 use crate::state_dir::state_dir;
 
 /// What was found out about one framework.

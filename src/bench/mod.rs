@@ -33,6 +33,7 @@ mod row;
 mod row_place;
 mod row_writer;
 mod rows_file;
+mod rows_written;
 mod runner;
 mod server;
 mod session;
@@ -61,6 +62,7 @@ pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
 pub(crate) use row_place::given_gpus;
 pub use rows_file::{RowsError, of_all, of_job};
+pub use rows_written::{RowCount, RowsWritten};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
@@ -78,6 +80,9 @@ pub struct BenchResult {
     pub max_load: Vec<MaxLoad>,
     /// Servers launched, which stands beside the number of repeats.
     pub launches: u32,
+    /// The lines of the job in the rows' file, as it wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsWritten>,
     pub wall_s: f64,
     pub warnings: Vec<String>,
 }

@@ -22,7 +22,7 @@ use crate::engine::{Counts, Settings};
 use crate::job::now;
 use crate::redact::redact_argv;
 use crate::sha256;
-pub use crate::shell_words::shell_words;
+use crate::shell_words::shell_words;
 use crate::source_state::SourceState;
 
 /// Everything of a row that is known before it is measured.

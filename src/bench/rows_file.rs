@@ -21,11 +21,13 @@ pub enum RowsError {
     },
 }
 
-/// Appends one row and syncs it.
-pub fn append(path: &Path, row: &Row) -> Result<(), DiskError> {
+/// Appends one row and syncs it; returns its line, the line end included.
+pub fn append(path: &Path, row: &Row) -> Result<String, DiskError> {
     // A struct of plain fields always serialises.
-    let line = serde_json::to_string(row).unwrap_or_default();
-    disk::append_line(path, &line)
+    let mut line = serde_json::to_string(row).unwrap_or_default();
+    disk::append_line(path, &line)?;
+    line.push('\n');
+    Ok(line)
 }
 
 /// Longest line that is read; real rows have a few thousand bytes.

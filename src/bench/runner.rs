@@ -25,6 +25,7 @@ use super::row::Row;
 use super::row_place::given_gpus;
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
+use super::rows_written::RowCount;
 use super::session::{self, Phase, Session};
 use super::{BenchError, BenchResult};
 use crate::fault::Fault;
@@ -54,6 +55,8 @@ struct Runner {
     prompts: Prompts,
     writer: RowWriter,
     rows: Vec<Row>,
+    /// Lines of the job in the rows' file.
+    written: RowCount,
     deadline: Option<Instant>,
     started: Instant,
     launches: u32,
@@ -109,6 +112,7 @@ impl Runner {
             warnings: std::mem::take(&mut lineup.warnings),
             lineup,
             rows,
+            written: RowCount::of(&payload.rows_path(), job.id())?,
             deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             started: Instant::now(),
             launches: 0,
@@ -382,8 +386,9 @@ impl Runner {
     }
 
     fn record(&mut self, row: Row) -> Result<(), Halt> {
-        rows_file::append(&self.payload.rows_path(), &row)
+        let line = rows_file::append(&self.payload.rows_path(), &row)
             .map_err(|error| Halt::Error(error.into()))?;
+        self.written.add(line.as_bytes());
         self.rows.push(row);
         self.worked += 1;
         self.tick();

@@ -14,6 +14,7 @@ use crate::disk;
 use crate::engine::{Engine, Probe};
 use crate::launch::{CaptureSpec, Container, capture};
 use crate::sha256;
+use crate::shell_words::shell_words;
 use crate::source_state::SourceState;
 use crate::state_dir::state_dir;
 
@@ -126,7 +127,7 @@ async fn run_step(
                 .replace("{checkout}", &checkout)
         })
         .collect();
-    let shown = super::row_writer::shell_words(&argv);
+    let shown = shell_words(&argv);
     let ran = capture(CaptureSpec {
         argv,
         env: request.env.clone(),

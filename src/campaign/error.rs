@@ -59,6 +59,12 @@ pub enum CampaignError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    #[error("{}: the rows of job {job_id} are not those that it wrote: {problem}", path.display())]
+    RowsTampered {
+        path: PathBuf,
+        job_id: String,
+        problem: String,
+    },
     #[error("{}: {problem}", path.display())]
     SealBroken { path: PathBuf, problem: String },
     #[error("gate {} is closed: {}", gate.name(), missing.join("; "))]
@@ -131,6 +137,12 @@ impl From<CampaignError> for Fault {
                 "the log was written by another version of sota-loop: use that version, or a newer one",
             )
             .with_evidence(format!("{}:{line}", path.display())),
+            CampaignError::RowsTampered { path, .. } => Fault::new(
+                FaultCode::LogTampered,
+                message,
+                "measured rows are evidence and are never edited: restore the file from a copy, or measure again, for example with other repeats",
+            )
+            .with_evidence(path.display().to_string()),
             CampaignError::SealBroken { path, .. } => Fault::new(
                 FaultCode::InvalidInput,
                 message,

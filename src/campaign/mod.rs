@@ -3,6 +3,7 @@
 //! A campaign is a folder under `runs/` of the workspace. Its one truth is the
 //! event log `humanize/lineage.jsonl`; everything else is rendered from it.
 
+mod brief;
 pub mod checkout;
 mod checks;
 mod error;
@@ -43,7 +44,7 @@ pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
 pub use open::{HardwareRequest, OpenRequest, open};
 pub use record::{
-    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question,
+    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question, gap_rows,
     history as record_history, note, pipeline as record_pipeline, profile as record_profile,
     tried_edits,
 };

@@ -86,6 +86,7 @@ pub fn ended(job: &str, label: BenchmarkLabel, tree: &str) -> BenchmarkEnded {
         frameworks: vec![outcome("sglang"), outcome("vllm")],
         winners: Vec::new(),
         rows: 16,
+        rows_sha256: None,
         launches: 4,
         source: source(tree),
         failure: None,

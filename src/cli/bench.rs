@@ -48,9 +48,10 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     let job = match (&args.job, &args.plan) {
         (Some(id), _) => {
             let job = job::open(id)?;
-            remote::pick_up(&job)?;
             if args.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             job
         }

@@ -105,9 +105,10 @@ pub fn run(args: CaptureArgs, output: &Output) -> Result<(), Fault> {
     let job = match &args.job {
         Some(id) => {
             let job = job::open(id)?;
-            remote::pick_up(&job)?;
             if args.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             job
         }

@@ -115,12 +115,12 @@ pub(super) fn human(record: &GapRecord) -> String {
     for scenario in &record.scenarios {
         let mood = match scenario.verdict {
             Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Undecided if scenario.not_behind => Mood::Good,
             Verdict::Behind => Mood::Bad,
             Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
         };
-        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
         let mut cells = line(scenario).map(Cell::new).to_vec();
-        cells.push(output::cell(verdict, mood));
+        cells.push(output::cell(scenario.standing(), mood));
         table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);

@@ -44,6 +44,14 @@ impl Evidence {
 }
 
 impl<A: Agent> Play<'_, A> {
+    /// Plays a campaign to its decided baseline, which is all that a loop waits
+    /// for.
+    pub async fn to_baseline(&mut self) -> Result<Value, DemoError> {
+        self.open().await?;
+        self.history().await?;
+        self.baseline().await
+    }
+
     /// Opens the campaign on the stage's checkout.
     pub(super) async fn open(&mut self) -> Result<Value, DemoError> {
         let request = json!({

@@ -64,7 +64,7 @@ impl<A: Agent> Play<'_, A> {
             json!({"action": "finish", "outcome": "success", "reason": "faster"}),
         )
         .await?;
-        self.finish("tied", "every scenario is within 1% of the leader", &[])
+        self.finish("tied", "no scenario is more than 1% behind the leader", &[])
             .await
     }
 

@@ -25,8 +25,8 @@ use std::collections::BTreeSet;
 pub use error::GapError;
 pub use explain::{explain_gaps, timelines};
 pub use record::{
-    Attribution, Better, Decision, GapRecord, GapRequest, Other, Pair, Plateau, RoundProgress,
-    ScenarioGap, SealedLeader, Side, Unfair, Verdict,
+    Attribution, Better, DECIDING_METRIC, Decision, GapRecord, GapRequest, Other, Pair, Plateau,
+    RoundProgress, ScenarioGap, SealedLeader, Side, Unfair, Verdict,
 };
 pub use rows::{MAX_LINE_BYTES, MAX_ROWS, Row, Rows, Status, read_rows};
 pub use student::{two_sided_probability, two_sided_quantile};

@@ -31,8 +31,11 @@ pub struct GapRequest {
     pub rounds: Vec<RoundProgress>,
 }
 
+/// The metric that decides where none is asked for.
+pub const DECIDING_METRIC: &str = "request_throughput";
+
 fn default_metric() -> String {
-    "request_throughput".to_owned()
+    DECIDING_METRIC.to_owned()
 }
 
 impl GapRequest {
@@ -178,6 +181,22 @@ pub struct ScenarioGap {
     /// The whole attribution: the model's error, what-ifs, what the timelines show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,
+}
+
+impl ScenarioGap {
+    /// The verdict in words. An undecided one whose interval shows that the
+    /// target is no worse than −1% says so: it does not keep a campaign from
+    /// ending as tied.
+    pub fn standing(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Ahead => "ahead",
+            Verdict::Behind => "behind",
+            Verdict::Tied => "tied",
+            Verdict::Undecided if self.not_behind => "undecided, not behind",
+            Verdict::Undecided => "undecided",
+            Verdict::Blocked => "blocked",
+        }
+    }
 }
 
 /// What the comparison of one scenario says about the target.

@@ -25,7 +25,18 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(30);
 /// Takes up the job of a host whose local conductor is gone, as after this
 /// computer was shut down; true when there is one to follow now.
 pub fn pick_up(job: &JobFolder) -> Result<bool, JobError> {
-    if !Memo::load(&job.dir).running || job.status()?.state != JobState::Lost {
+    take_up(job, &[JobState::Lost])
+}
+
+/// Cancels a job. One that goes on at a host which could not be reached before
+/// is followed anew for it.
+pub fn cancel(job: &JobFolder) -> Result<(), JobError> {
+    take_up(job, &[JobState::Lost, JobState::Failed])?;
+    job.cancel()
+}
+
+fn take_up(job: &JobFolder, states: &[JobState]) -> Result<bool, JobError> {
+    if !Memo::load(&job.dir).running || !states.contains(&job.status()?.state) {
         return Ok(false);
     }
     job::restart(job)?;

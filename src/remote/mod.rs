@@ -26,7 +26,7 @@ mod sources;
 mod work;
 
 pub use agent::serve;
-pub use conductor::{conduct, pick_up};
+pub use conductor::{cancel, conduct, pick_up};
 pub use copied::Copied;
 pub use protocol::{How, SlurmOptions, TaskSpec};
 pub use sources::source_states;

@@ -98,7 +98,7 @@ fn lines(points: &[GapPoint]) -> Vec<Line> {
                 let (tone, shape) = look(gap.verdict);
                 lines.push(Line {
                     name: format!("{cell}, {}", point.when),
-                    verdict: format!("{}% {}", signed(value), word(&gap.verdict)),
+                    verdict: format!("{}% {}", signed(value), gap.standing()),
                     value,
                     interval: gap.ci_pct,
                     tone,
@@ -159,7 +159,7 @@ fn table(points: &[GapPoint]) -> Table {
                     .map_or_else(dash, |value| format!("{value:+.2}")),
                 end(0),
                 end(1),
-                word(&gap.verdict),
+                gap.standing().to_owned(),
             ]);
         }
     }

@@ -88,7 +88,7 @@ fn cards(text: &mut String, material: &Material) {
             escape(&cell_name(scenario)),
             tone.css(),
             shape.glyph(),
-            escape(&word(&scenario.verdict)),
+            escape(scenario.standing()),
             escape(leader),
             escape(&interval)
         );

@@ -19,6 +19,7 @@ fn slurm() {
     candidates_run_side_by_side_and_the_winner_after_them(&cluster);
     a_capture_runs_on_a_node(&cluster);
     a_queued_job_is_cancelled(&cluster);
+    a_running_job_is_cancelled(&cluster);
     a_job_that_slurm_ends_says_so(&cluster);
     what_slurm_refuses_is_told(&cluster);
     a_closed_laptop_loses_nothing(&cluster);
@@ -126,6 +127,16 @@ fn a_queued_job_is_cancelled(cluster: &Cluster) {
     assert_eq!(laptop.status(&id)["state"], "cancelled");
     assert!(!cluster.queue().contains("sota-loop"));
     cluster.ask("scancel", &[blocker.trim()]);
+    wait_for("the node to be free", || cluster.queue().is_empty());
+}
+
+fn a_running_job_is_cancelled(cluster: &Cluster) {
+    let laptop = laptop(cluster);
+    let id = laptop.start(&slow(one(&laptop, &json!({"kind": "slurm"})), 8));
+    wait_for("an engine", || !laptop.home.engines().is_empty());
+    assert!(laptop.bench(&["--job", &id, "--cancel"]).status.success());
+    assert_eq!(laptop.status(&id)["state"], "cancelled");
+    assert!(laptop.home.engines().is_empty());
     wait_for("the node to be free", || cluster.queue().is_empty());
 }
 

@@ -156,6 +156,28 @@ fn a_cancelled_job_leaves_no_process_there() {
 }
 
 #[test]
+fn a_job_out_of_reach_is_cancelled_once_its_host_is_back() {
+    let Some((laptop, sshd)) = begin() else {
+        return;
+    };
+    let mut plan = slow(two(&laptop, "here"), 10);
+    plan["dataset"]["output_len"] = json!([4000]);
+    let id = laptop.start(&plan);
+    wait_for("an engine", || !laptop.home.engines().is_empty());
+    sshd.cut();
+    laptop.wait_for_message(&id, "trying again");
+    let output = laptop.bench(&["--job", &id, "--cancel"]);
+    assert!(!output.status.success());
+    let status = laptop.status(&id);
+    assert_eq!(status["fault"]["error"], "host_unreachable", "{status:#}");
+    assert!(!laptop.home.engines().is_empty());
+    sshd.listen();
+    assert!(laptop.bench(&["--job", &id, "--cancel"]).status.success());
+    assert_eq!(laptop.status(&id)["state"], "cancelled");
+    assert!(processes(&laptop.home.mark()).is_empty());
+}
+
+#[test]
 fn a_supervisor_that_dies_there_takes_its_engines_with_it() {
     let Some((laptop, _sshd)) = begin() else {
         return;

@@ -1,5 +1,7 @@
 //! Whole campaigns over MCP, with a client that nobody here wrote.
 
+use std::path::Path;
+
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::RunningService;
 use rmcp::transport::TokioChildProcess;
@@ -11,17 +13,28 @@ use sota_loop::fault::Fault;
 use crate::support::{BINARY, Home};
 
 /// An agent on the far side of a server's pipes.
-struct Client {
+pub struct Client {
     service: RunningService<RoleClient, ()>,
 }
 
 impl Client {
-    async fn connect(home: &Home, stage: &Stage) -> Self {
+    /// A client whose host has `project` open; `programs` go before the others
+    /// on PATH.
+    pub async fn connect(
+        home: &Home,
+        stage: &Stage,
+        project: &Path,
+        programs: Option<&Path>,
+    ) -> Self {
         let mut command = tokio::process::Command::new(BINARY);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = programs.map(Path::to_path_buf).into_iter();
+        let path = std::env::join_paths(folders.chain(std::env::split_paths(&path))).unwrap();
         command
             .arg("serve")
             .envs(home.env())
-            .env("CLAUDE_PROJECT_DIR", &stage.workspace)
+            .env("CLAUDE_PROJECT_DIR", project)
+            .env("PATH", path)
             .env_remove("HUMANIZE_RUNTIME_ROOT")
             .env_remove("SOTA_HISTORY_ROOT")
             .current_dir(&stage.workspace);
@@ -43,14 +56,28 @@ impl Agent for Client {
     }
 }
 
+impl Agent for &Client {
+    async fn call(&self, tool: &str, arguments: Value) -> Result<Value, Fault> {
+        Client::call(self, tool, arguments).await
+    }
+}
+
 /// A stage whose engines are those of the program under test.
-fn stage(home: &Home) -> Stage {
+pub fn stage(home: &Home) -> Stage {
     // SAFETY: set to one value by every test of this program, and read later.
     unsafe { std::env::set_var("SOTA_LOOP_BINARY", BINARY) };
     Stage::set_up(&home.path("stage")).unwrap()
 }
 
-fn tell(told: Told) {
+/// Of these records, about three to four bytes make a token: 2,000 in all.
+const MOST_BYTES: usize = 7_500;
+
+pub fn tell(told: Told) {
+    if let Told::Answered { tool, record } = &told {
+        let bytes = record.to_string().len();
+        eprintln!("{tool}: {bytes} bytes");
+        assert!(bytes <= MOST_BYTES, "{tool}: {bytes} bytes: {record}");
+    }
     if !matches!(told, Told::Progress(_)) {
         let text = format!("{told:?}");
         eprintln!("{}", text.chars().take(600).collect::<String>());
@@ -75,7 +102,7 @@ fn gates(refusals: &[Fault]) -> Vec<String> {
 async fn from_six_percent_behind_to_tied() {
     let home = Home::new();
     let stage = stage(&home);
-    let client = Client::connect(&home, &stage).await;
+    let client = Client::connect(&home, &stage, &stage.workspace, None).await;
     let mut play = Play::new(client, &stage, tell);
     let record = play
         .to_tied()
@@ -129,7 +156,7 @@ async fn from_six_percent_behind_to_tied() {
 async fn two_weak_rounds_need_a_new_idea() {
     let home = Home::new();
     let stage = stage(&home);
-    let client = Client::connect(&home, &stage).await;
+    let client = Client::connect(&home, &stage, &stage.workspace, None).await;
     let mut play = Play::new(client, &stage, tell);
     play.to_plateau()
         .await
@@ -142,7 +169,7 @@ async fn two_weak_rounds_need_a_new_idea() {
 async fn what_lies_outside_ends_as_external() {
     let home = Home::new();
     let stage = stage(&home);
-    let client = Client::connect(&home, &stage).await;
+    let client = Client::connect(&home, &stage, &stage.workspace, None).await;
     let mut play = Play::new(client, &stage, tell);
     let record = play
         .to_external()
@@ -161,7 +188,7 @@ async fn what_lies_outside_ends_as_external() {
 async fn a_campaign_that_was_given_up_is_reported_as_such() {
     let home = Home::new();
     let stage = stage(&home);
-    let client = Client::connect(&home, &stage).await;
+    let client = Client::connect(&home, &stage, &stage.workspace, None).await;
     let mut play = Play::new(client, &stage, tell);
     let record = play
         .to_abandoned()

@@ -87,6 +87,57 @@ fn a_baseline_waits_for_the_history_and_rows_are_kept_by_label() {
     assert_eq!(status["gap"]["label"], "baseline");
     let text = std::fs::read_to_string(log(&opened["root"])).unwrap();
     assert_eq!(text.matches("\"kind\":\"benchmark_ended\"").count(), 1);
+
+    for other in [json!({"metric": "success_rate"}), json!({"target": "vllm"})] {
+        let answer = home.call("check_gap", &other).unwrap();
+        assert_eq!(answer["event"], Value::Null, "{answer:#}");
+        says(&answer, "warnings", "nothing was recorded");
+    }
+    let status = home.call("campaign", &json!({"action": "status"})).unwrap();
+    assert_eq!(status["gap"]["decision"], "patch", "{:#}", status["gap"]);
+    let rows =
+        std::path::Path::new(opened["root"].as_str().unwrap()).join("benchmark/candidates.jsonl");
+    let measured = std::fs::read_to_string(&rows).unwrap();
+    for forged in [
+        forged(&measured),
+        format!("{measured}{}", forged(&measured)),
+    ] {
+        std::fs::write(&rows, forged).unwrap();
+        let refused = home.call("check_gap", &json!({})).unwrap_err();
+        assert_eq!(refused["error"], "log_tampered", "{refused:#}");
+        says(&refused, "message", "not those that it wrote");
+    }
+    std::fs::write(&rows, measured).unwrap();
+    let gap = home.call("check_gap", &json!({})).unwrap();
+    assert_eq!(gap["decision"], "patch");
+}
+
+/// Rows in which the target is much faster than it was.
+fn forged(rows: &str) -> String {
+    rows.replace("\"request_throughput\":", "\"request_throughput\":9")
+}
+
+#[test]
+fn rows_that_were_edited_while_their_job_ran_count_for_nothing() {
+    let home = Home::new();
+    let opened = open(&home);
+    let plan = plan(json!({
+        "sglang": {"command": sim(&home, "sglang", &["--extra-step-ms", "2"])},
+        "vllm": {"command": sim(&home, "vllm", &["--extra-step-ms", "150"])},
+    }));
+    let ask = json!({"plan": plan, "label": "smoke", "wait_s": 0});
+    let started = home.call("run_benchmark", &ask).unwrap();
+    let root = std::path::Path::new(opened["root"].as_str().unwrap());
+    let job = root.join("jobs").join(started["job_id"].as_str().unwrap());
+    let rows = root.join("benchmark/candidates.jsonl");
+    let measured = || std::fs::read_to_string(&rows).unwrap_or_default();
+    crate::support::wait_for("the first row", || measured().ends_with('\n'));
+    std::fs::write(&rows, forged(&measured())).unwrap();
+    crate::support::wait_for("the job to be done", || job.join("result.json").is_file());
+    home.call("campaign", &json!({"action": "status"})).unwrap();
+    let text = std::fs::read_to_string(log(&opened["root"])).unwrap();
+    assert!(text.contains("rows_tampered: one of its"), "{text}");
+    assert!(!text.contains("\"state\":\"done\""), "{text}");
 }
 
 #[test]

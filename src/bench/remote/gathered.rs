@@ -6,12 +6,14 @@ use std::path::Path;
 use crate::bench::BenchError;
 use crate::bench::row::Row;
 use crate::bench::rows_file;
+use crate::bench::rows_written::{RowCount, RowsWritten};
 use crate::remote::Copied;
 
 /// The rows that the local file has of a job, and those that it gets.
 #[derive(Debug)]
 pub struct Gathered {
     pub rows: Vec<Row>,
+    written: RowCount,
     known: HashSet<(String, String)>,
 }
 
@@ -26,8 +28,14 @@ impl Gathered {
         let rows = rows_file::of_job(path, job_id)?;
         Ok(Self {
             known: rows.iter().map(identity).collect(),
+            written: RowCount::of(path, job_id)?,
             rows,
         })
+    }
+
+    /// The job's lines in the local file.
+    pub fn written(&self) -> RowsWritten {
+        self.written.written()
     }
 
     /// Appends to `path` the rows of each task that are new, their files named
@@ -39,7 +47,8 @@ impl Gathered {
             for row in rows_file::of_job(&rows, copied.id)? {
                 if self.known.insert(identity(&row)) {
                     let row = copied.localised(row);
-                    rows_file::append(path, &row)?;
+                    let line = rows_file::append(path, &row)?;
+                    self.written.add(line.as_bytes());
                     self.rows.push(row);
                 }
             }

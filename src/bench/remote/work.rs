@@ -61,6 +61,7 @@ impl Benchmark {
                 .collect(),
             max_load: Vec::new(),
             launches: 0,
+            rows: Some(self.gathered.written()),
             wall_s: self.started.elapsed().as_secs_f64(),
             warnings: Vec::new(),
         };

@@ -44,6 +44,7 @@ impl Runner {
             winners,
             max_load: self.max_loads,
             launches: self.launches,
+            rows: Some(self.written.written()),
             wall_s: self.started.elapsed().as_secs_f64(),
             warnings: self.warnings,
         })

@@ -82,6 +82,9 @@ pub struct BenchmarkEnded {
     pub frameworks: Vec<FrameworkOutcome>,
     pub winners: Vec<Standing>,
     pub rows: u32,
+    /// SHA-256 over the job's lines of the rows' file, as the job wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_sha256: Option<String>,
     pub launches: u32,
     #[serde(default)]
     pub source: TargetSource,

@@ -54,7 +54,10 @@ fn lacking(state: &State, tree: &str, kernel: &KernelTarget, wired_in: bool) -> 
         let is_hot = state
             .pipelines
             .iter()
-            .filter(|pipeline| pipeline.body.source.verified_tree() == Some(tree))
+            .filter(|pipeline| {
+                pipeline.body.source.verified_tree() == Some(tree)
+                    || pipeline.tree.as_deref() == Some(tree)
+            })
             .flat_map(|pipeline| &pipeline.body.hot_kernels)
             .any(|hot| hot.name.contains(name));
         if !is_hot {
@@ -107,7 +110,7 @@ fn share_pct(state: &State, tree: &str, name: &str) -> Option<f64> {
         .filter(|stage| slow.is_empty() || slow.contains(&stage.stage))
         .map(|stage| {
             let of_name = stage.kernels.iter().filter(|row| row.name.contains(name));
-            of_name.map(|row| row.share_pct).sum()
+            of_name.fold(0.0, |sum, row| sum + row.share_pct)
         })
         .max_by(f64::total_cmp)
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::rows::{RowFacts, of_job};
+use super::rows::{self, RowFacts, of_job};
 use crate::bench::plan::Plan;
-use crate::bench::{BenchPayload, BenchResult, RowSource, RowStatus};
+use crate::bench::{BenchPayload, BenchResult, RowCount, RowSource, RowStatus};
 use crate::campaign::events::{BenchmarkEnded, BenchmarkLabel, FrameworkOutcome, TargetSource};
 use crate::campaign::log::NewEvent;
 use crate::campaign::{Campaign, CampaignError, State};
-use crate::job::{JobFolder, JobStatus};
+use crate::job::{JobFolder, JobState, JobStatus};
 use crate::sha256;
 
 /// The identity of what is asked of the engines: model, data set, load,
@@ -47,6 +47,11 @@ pub fn ended(
     let rows_path = campaign.rows_path();
     let rows = of_job(&rows_path, &folder.id)?;
     let source = source(state, payload.as_ref(), &rows);
+    let found = RowCount::of(&rows_path, &folder.id)?.written();
+    let written = result.as_ref().and_then(|result| result.rows.clone());
+    // Rows that are not the job's own show nothing.
+    let tampered = rows::tampered(&written.clone().unwrap_or_else(|| found.clone()), &found);
+    let written = written.unwrap_or(found);
     let label = state
         .benchmarks_started
         .iter()
@@ -56,7 +61,11 @@ pub fn ended(
     let body = BenchmarkEnded {
         job_id: folder.id.clone(),
         label,
-        state: status.state,
+        state: if tampered.is_some() {
+            JobState::Failed
+        } else {
+            status.state
+        },
         workload_sha256: payload
             .as_ref()
             .map(|payload| workload_sha256(&payload.plan))
@@ -65,10 +74,13 @@ pub fn ended(
             .as_ref()
             .map(|payload| outcomes(&payload.plan, &rows))
             .unwrap_or_default(),
-        rows: rows.len() as u32,
+        rows: written.count,
+        rows_sha256: Some(written.sha256),
         launches: result.as_ref().map_or(0, |result| result.launches),
         winners: result.map(|result| result.winners).unwrap_or_default(),
-        failure: status.fault.as_ref().map(|fault| fault.message.clone()),
+        failure: tampered
+            .map(|problem| format!("rows_tampered: {problem} in {}", rows_path.display()))
+            .or_else(|| status.fault.as_ref().map(|fault| fault.message.clone())),
         source: source.clone(),
     };
     let mut event = NewEvent::of(&body).at(source.commit, source.tree);

@@ -7,6 +7,7 @@ mod rows;
 mod start;
 
 pub use benchmark::workload_sha256;
+pub(super) use rows::verify as verify_rows;
 pub use start::{may_benchmark, of_job, record_benchmark, record_capture, revalidation_plan};
 
 use super::log::NewEvent;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::bench::{RowSource, RowStatus};
+use crate::bench::{RowCount, RowSource, RowStatus, RowsWritten};
 use crate::bounded_lines::BoundedLines;
+use crate::campaign::CampaignError;
+use crate::campaign::events::BenchmarkEnded;
 use crate::disk::DiskError;
 
 /// The facts of one row; everything else in it is passed over.
@@ -34,6 +36,38 @@ pub struct RowFacts {
 #[serde(default)]
 pub struct ArtifactFacts {
     pub server_help: Option<PathBuf>,
+}
+
+/// How a job's lines differ from what it wrote.
+pub fn tampered(written: &RowsWritten, found: &RowsWritten) -> Option<String> {
+    if found == written {
+        return None;
+    }
+    Some(if found.count == written.count {
+        format!("one of its {} rows was edited", written.count)
+    } else {
+        format!("it wrote {} rows, {} are there", written.count, found.count)
+    })
+}
+
+/// Refuses rows of a job that are not those that it wrote.
+pub fn verify(path: &Path, ended: &BenchmarkEnded) -> Result<(), CampaignError> {
+    let Some(sha256) = ended.rows_sha256.clone() else {
+        return Ok(());
+    };
+    let written = RowsWritten {
+        count: ended.rows,
+        sha256,
+    };
+    let found = RowCount::of(path, &ended.job_id)?.written();
+    match tampered(&written, &found) {
+        None => Ok(()),
+        Some(problem) => Err(CampaignError::RowsTampered {
+            path: path.to_path_buf(),
+            job_id: ended.job_id.clone(),
+            problem,
+        }),
+    }
 }
 
 /// Longest line that is read; real rows have a few thousand bytes.

@@ -4,16 +4,21 @@
 //! after it: while it is not, the log may be one line short of it, ending with
 //! the very line that the head names as its predecessor. Anything else was
 //! done by another hand.
+//!
+//! The file has two slots of one disk sector each, which are overwritten in
+//! turn: that needs no new entry in a journal, and a slot that a crash has
+//! spoilt leaves the one before it.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use crate::campaign::CampaignError;
+use crate::crash::{Point, point};
 use crate::disk::{self, DiskError};
 use crate::sha256;
 
@@ -27,13 +32,16 @@ pub(super) struct Head {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Signed {
-    log: PathBuf,
     #[serde(flatten)]
     head: Head,
     mac: String,
 }
 
-/// What follows a head's line once its event is on disk.
+const SLOT: usize = 512;
+const SLOTS: usize = 2;
+/// Where in a slot the mark stands that commits it.
+const MARK: usize = 384;
+/// What a committed head's mark is made of.
 const COMMITTED: &str = "committed";
 
 /// How a log's last line stands to its head.
@@ -71,6 +79,39 @@ impl Head {
         (seq == self.seq && sha256 == self.sha256)
             || (!committed && seq + 1 == self.seq && sha256 == self.prev_sha256)
     }
+
+    /// Where its slot begins in the file.
+    fn offset(&self) -> u64 {
+        self.seq % SLOTS as u64 * SLOT as u64
+    }
+
+    /// Its slot, not yet committed.
+    fn slot(&self, key: &[u8], log: &Path) -> [u8; SLOT] {
+        let signed = Signed {
+            mac: self.mac(key, log, ""),
+            head: self.clone(),
+        };
+        let json = serde_json::to_vec(&signed).unwrap_or_default();
+        let mut slot = [b' '; SLOT];
+        // Three hashes and a number: far less than what is before the mark.
+        for (to, from) in slot.iter_mut().zip(json.iter().take(MARK)) {
+            *to = *from;
+        }
+        slot[SLOT - 1] = b'\n';
+        slot
+    }
+
+    /// The head of a slot and whether it is committed; None where the slot is
+    /// empty, spoilt, or signed by another hand.
+    fn of_slot(slot: &[u8], key: &[u8], log: &Path) -> Option<(Self, bool)> {
+        let (json, mark) = slot.split_at_checked(MARK)?;
+        let signed: Signed = serde_json::from_slice(json.trim_ascii()).ok()?;
+        if signed.head.mac(key, log, "") != signed.mac {
+            return None;
+        }
+        let committed = mark.trim_ascii() == signed.head.mac(key, log, COMMITTED).as_bytes();
+        Some((signed.head, committed))
+    }
 }
 
 /// Compares the log's last event with the head that was kept.
@@ -81,44 +122,63 @@ pub(super) fn standing(
 ) -> Result<Standing, CampaignError> {
     let log = canonical(log);
     let path = head_path(state_dir, &log);
-    let tampered = |problem: &str| CampaignError::HeadMismatch {
+    let tampered = |problem: String| CampaignError::HeadMismatch {
         log: log.clone(),
         head: path.clone(),
-        problem: problem.to_owned(),
+        problem,
     };
     if !path.exists() {
         return Ok(Standing::Unknown);
     }
-    let text = disk::read_text(&path)?;
-    let (line, mark) = text.split_once('\n').unwrap_or((&text, ""));
-    let signed: Signed = serde_json::from_str(line)
-        .map_err(|error| tampered(&format!("the head is unreadable: {error}")))?;
+    let bytes = disk::read(&path)?;
     let key = key(state_dir)?;
-    if signed.head.mac(&key, &log, "") != signed.mac {
-        return Err(tampered("the head's signature is wrong"));
-    }
-    let committed = mark == signed.head.mac(&key, &log, COMMITTED);
-    if !signed.head.fits(last, committed) {
-        let at = last.map_or(0, |last| last.seq);
-        return Err(tampered(&format!(
-            "the log ends with event {at}, the head is event {} with another content",
-            signed.head.seq
+    let newest = bytes
+        .chunks(SLOT)
+        .take(SLOTS)
+        .filter_map(|slot| Head::of_slot(slot, &key, &log))
+        .max_by_key(|(head, _)| head.seq);
+    let Some((head, committed)) = newest else {
+        return Err(tampered(
+            "the head is unreadable, or its signature is wrong".to_owned(),
+        ));
+    };
+    if !head.fits(last, committed) {
+        return Err(tampered(format!(
+            "the log ends with event {}, the head is event {} with another content",
+            last.map_or(0, |last| last.seq),
+            head.seq
         )));
     }
     Ok(Standing::Kept)
 }
 
-/// Replaces the head.
+/// Puts the head in the place of the one before the last.
 pub(super) fn write(state_dir: &Path, log: &Path, head: &Head) -> Result<(), CampaignError> {
     let log = canonical(log);
-    let signed = Signed {
-        mac: head.mac(&key(state_dir)?, &log, ""),
-        head: head.clone(),
-        log: log.clone(),
+    let path = head_path(state_dir, &log);
+    let slot = head.slot(&key(state_dir)?, &log);
+    let Ok(file) = OpenOptions::new().write(true).open(&path) else {
+        return Ok(create(&path, head, &slot, &log)?);
     };
-    let mut json = serde_json::to_vec(&signed).unwrap_or_default();
-    json.push(b'\n');
-    Ok(disk::write_atomic(&head_path(state_dir, &log), &json)?)
+    let (half, rest) = slot.split_at(MARK / 2);
+    let written = file.write_all_at(half, head.offset()).and_then(|()| {
+        point(Point::HalfHead);
+        file.write_all_at(rest, head.offset() + half.len() as u64)?;
+        file.sync_data()
+    });
+    Ok(written.map_err(|source| DiskError::Write { path, source })?)
+}
+
+/// The file with its first head. Behind the slots stands whose it is.
+fn create(path: &Path, head: &Head, slot: &[u8], log: &Path) -> Result<(), DiskError> {
+    let mut bytes = vec![b' '; SLOT * SLOTS];
+    let at = head.offset() as usize;
+    if let Some(place) = bytes.get_mut(at..at + SLOT) {
+        place.copy_from_slice(slot);
+    }
+    bytes.extend(log.as_os_str().as_encoded_bytes());
+    bytes.push(b'\n');
+    disk::write_atomic(path, &bytes)
 }
 
 /// Marks the head as one whose event is on disk. Not synced: a mark that a
@@ -127,15 +187,16 @@ pub(super) fn commit(state_dir: &Path, log: &Path, head: &Head) -> Result<(), Ca
     let log = canonical(log);
     let path = head_path(state_dir, &log);
     let mark = head.mac(&key(state_dir)?, &log, COMMITTED);
-    let mut file = OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .map_err(|source| DiskError::Write {
-            path: path.clone(),
-            source,
-        })?;
-    file.write_all(mark.as_bytes())
-        .map_err(|source| DiskError::Write { path, source }.into())
+    let (half, rest) = mark.split_at(mark.len() / 2);
+    let at = head.offset() + MARK as u64;
+    let written = OpenOptions::new().write(true).open(&path).and_then(|file| {
+        file.write_all_at(half.as_bytes(), at)?;
+        point(Point::HalfMark);
+        file.write_all_at(rest.as_bytes(), at + half.len() as u64)
+    });
+    written.map_err(|source| DiskError::Write { path, source })?;
+    point(Point::Marked);
+    Ok(())
 }
 
 /// Removes the head of a log that is no more.
@@ -153,7 +214,7 @@ fn head_path(state_dir: &Path, log: &Path) -> PathBuf {
     let name = sha256::hex(log.as_os_str().as_encoded_bytes());
     state_dir
         .join("heads")
-        .join(format!("{}.json", name.get(..32).unwrap_or(&name)))
+        .join(format!("{}.head", name.get(..32).unwrap_or(&name)))
 }
 
 /// One log has one path, also before its file exists.
@@ -199,6 +260,7 @@ fn make_key(state_dir: &Path, path: &Path) -> Result<Vec<u8>, DiskError> {
     file.write_all(&key)
         .and_then(|()| file.sync_all())
         .map_err(wrap)?;
+    point(Point::KeyAside);
     let linked = std::fs::hard_link(&aside, path);
     let _ = std::fs::remove_file(&aside);
     match linked {

@@ -7,7 +7,6 @@
 //! cuts off.
 
 mod chain;
-mod crash;
 #[cfg(test)]
 mod crash_tests;
 mod event;
@@ -27,11 +26,11 @@ use std::path::{Path, PathBuf};
 
 use super::CampaignError;
 use super::events::LogAdopted;
+use crate::crash::{Point, point};
 use crate::disk::{self, DiskError};
 use crate::sha256;
 use crate::state_dir::state_dir;
 use chain::Chain;
-use crash::{Point, point};
 use head::{Head, Standing};
 
 /// An event that is on disk, and what was mended on the way.
@@ -103,6 +102,7 @@ impl EventLog {
         let files = hashed(&new.files)?;
         self.ready_folder()?;
         let _turn = lock::take(&self.path, self.lock)?;
+        point(Point::Locked);
         let (mut file, last) = self.open_tail()?;
         self.write(&mut file, last, new, files)
     }
@@ -150,6 +150,7 @@ impl EventLog {
         let tail = tail::read(&mut file, &self.path)?;
         if tail.torn.is_some() {
             file.set_len(tail.end).map_err(wrap)?;
+            point(Point::TailCut);
         }
         file.seek(SeekFrom::Start(tail.end)).map_err(wrap)?;
         Ok((file, tail))
@@ -191,17 +192,16 @@ impl EventLog {
     ) -> Result<Event, CampaignError> {
         let wrap = |source| self.failed(source);
         let (event, line) = chain::next(&self.path, last, new, files)?;
-        point(Point::BeforeHead);
         let head = Head::of(&event);
         head::write(&self.state_dir, &self.path, &head)?;
-        point(Point::AfterHead);
+        point(Point::HeadWritten);
         let half = line.len() / 2;
         file.write_all(&line.as_bytes()[..half]).map_err(wrap)?;
         point(Point::HalfLine);
         file.write_all(&line.as_bytes()[half..]).map_err(wrap)?;
         point(Point::WholeLine);
         file.sync_data().map_err(wrap)?;
-        point(Point::Synced);
+        point(Point::LineSynced);
         head::commit(&self.state_dir, &self.path, &head)?;
         Ok(event)
     }

@@ -7,7 +7,7 @@ mod history;
 mod profile;
 
 pub use digest::{digest, tried_edits};
-pub use gap::{GapQuestion, gap, gap_question};
+pub use gap::{GapQuestion, gap, gap_question, gap_rows};
 pub use history::history;
 pub use profile::{ProfileFacts, pipeline, profile};
 

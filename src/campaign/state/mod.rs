@@ -24,6 +24,7 @@ use super::CampaignError;
 use super::events::*;
 use super::log::Event;
 use crate::campaign::OpenRequest;
+use crate::gap::DECIDING_METRIC;
 
 /// The log of one campaign, folded; each list oldest first.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,8 @@ pub struct State {
     pub history: Vec<Recorded<HistoryRecorded>>,
     pub benchmarks_started: Vec<Recorded<BenchmarkStarted>>,
     pub benchmarks: Vec<Recorded<BenchmarkEnded>>,
+    /// Decisions by the campaign's own target and metric; other questions to
+    /// the gap decide nothing and are left out.
     pub gaps: Vec<Recorded<GapChecked>>,
     pub captures_started: Vec<Recorded<CaptureStarted>>,
     pub captures: Vec<Recorded<CaptureEnded>>,
@@ -81,6 +84,11 @@ impl State {
         if let Some(last) = events.last() {
             state.last_time.clone_from(&last.time);
         }
+        let gaps = std::mem::take(&mut state.gaps);
+        state.gaps = gaps
+            .into_iter()
+            .filter(|gap| state.decides(&gap.body.record.target, &gap.body.record.metric))
+            .collect();
         Ok(state)
     }
 
@@ -135,6 +143,18 @@ impl State {
         self.inputs()
             .and_then(|inputs| inputs.comparison_frameworks.as_deref())
             .unwrap_or_default()
+    }
+
+    /// The metric that decides: the sealed one. No argument changes it.
+    pub fn metric(&self) -> &str {
+        self.seal
+            .as_ref()
+            .map_or(DECIDING_METRIC, |seal| seal.body.metric.as_str())
+    }
+
+    /// Whether a gap of this framework by this metric is the campaign's decision.
+    pub fn decides(&self, target: &str, metric: &str) -> bool {
+        target == self.target() && metric == self.metric()
     }
 
     /// The target's git checkout.

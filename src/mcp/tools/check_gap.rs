@@ -24,11 +24,12 @@ pub struct Arguments {
     /// Absolute path of a candidates.jsonl, for rows outside a campaign.
     #[serde(default)]
     pub rows: Option<PathBuf>,
-    /// The framework whose gap is wanted; default: the campaign's target.
+    /// The framework whose gap is wanted; default: the campaign's target. In a
+    /// campaign another one is answered and not recorded.
     #[serde(default)]
     pub target: Option<String>,
-    /// A metric of the rows; default: request_throughput, in a revalidation the
-    /// sealed one.
+    /// A metric of the rows; default: request_throughput, by which a campaign
+    /// decides. In a campaign another one is answered and not recorded.
     #[serde(default)]
     pub metric: Option<String>,
     /// Absolute project folder; default: the one that the host named.
@@ -99,14 +100,22 @@ fn in_campaign(
     let state = campaign::settle(&campaign)?;
     let target = arguments.target.as_deref();
     let question = campaign::gap_question(&state, target, arguments.metric.as_deref());
-    let rows = gap::read_rows(&campaign.rows_path())?;
+    let rows = campaign::gap_rows(&campaign, &state, &question)?;
     let mut record = gap::check(&question.request, &rows)?;
     gap::explain_gaps(&mut record, &rows);
     let noted = campaign::record_gap(&campaign, &state, &question, &record)?;
+    if noted.is_none() {
+        record.warnings.push(format!(
+            "nothing was recorded: this campaign decides by {} of {}, and no gate looks at another question",
+            state.metric(),
+            state.target()
+        ));
+        "check_gap {}".clone_into(&mut record.next);
+    }
     campaign::render(&campaign, &campaign.state()?)?;
     Ok(Noted {
         record,
-        event: Some(noted.event.seq),
+        event: noted.map(|noted| noted.event.seq),
     })
 }
 

@@ -139,9 +139,10 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
     match (&arguments.capture, &arguments.job_id, &arguments.input) {
         (None, Some(id), None) => {
             let job = job::open(id)?;
-            remote::pick_up(&job)?;
             if arguments.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             Ok(job)
         }

@@ -127,9 +127,10 @@ fn begin(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Begun, Fau
     match (&arguments.plan, &arguments.job_id) {
         (None, Some(id)) => {
             let job = job::open(id)?;
-            remote::pick_up(&job)?;
             if arguments.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             Ok((job, None))
         }
