@@ -12,18 +12,15 @@ pub(crate) enum Point {
     TailCut,
     /// The user's key lies aside, and is not yet in its place.
     KeyAside,
+    HalfLine,
+    WholeLine,
+    LineSynced,
     /// The temporary file of a replaced file is synced, and not yet renamed.
     Aside,
     /// Half of the new head's slot.
     HalfHead,
     /// The new head is in its place.
     HeadWritten,
-    HalfLine,
-    WholeLine,
-    LineSynced,
-    /// Half of the mark that commits the head.
-    HalfMark,
-    Marked,
 }
 
 #[cfg(not(test))]
@@ -38,19 +35,17 @@ mod armed {
 
     use super::Point;
 
-    pub(crate) const ALL: [Point; 12] = [
+    pub(crate) const ALL: [Point; 10] = [
         Point::OwnerEmpty,
         Point::Locked,
         Point::TailCut,
         Point::KeyAside,
-        Point::Aside,
-        Point::HalfHead,
-        Point::HeadWritten,
         Point::HalfLine,
         Point::WholeLine,
         Point::LineSynced,
-        Point::HalfMark,
-        Point::Marked,
+        Point::Aside,
+        Point::HalfHead,
+        Point::HeadWritten,
     ];
 
     thread_local! {

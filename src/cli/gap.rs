@@ -102,9 +102,12 @@ fn without_told(record: &GapRecord, shown: impl Fn(&ScenarioGap) -> bool) -> Gap
 /// Both timelines of a scenario's attribution.
 fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
     scenario.explanation.as_ref()?;
-    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    let (_, [target, leader]) = gap::middle_pair(scenario, rows)?;
     // The attribution has read both; a picture less is no failure.
-    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+    Some((
+        read_any(&target.timeline, None).ok()?,
+        read_any(&leader.timeline, None).ok()?,
+    ))
 }
 
 fn file_name(place: &str) -> String {

@@ -23,7 +23,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use error::GapError;
-pub use explain::{explain_gaps, timelines};
+pub use explain::{explain_gaps, middle_pair};
 pub use record::{
     Attribution, Better, DECIDING_METRIC, Decision, GapRecord, GapRequest, Other, Pair, Plateau,
     RoundProgress, ScenarioGap, SealedLeader, Side, Unfair, Verdict,

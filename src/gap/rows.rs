@@ -88,8 +88,17 @@ pub struct Row {
     pub spec_decode: Option<SpecDecode>,
     #[serde(default)]
     pub normalization: Option<Normalization>,
+    /// What the server's own counters grew by in the run.
+    #[serde(default)]
+    pub server_counts: Option<ServerCounts>,
     #[serde(default)]
     pub artifacts: Option<Artifacts>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerCounts {
+    #[serde(default, deserialize_with = "number_or_none")]
+    pub prompt_tokens: Option<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -194,16 +194,7 @@ fn every_pass_of_every_shape_has_its_layers_and_types() {
                 for pass in 0..record.passes.len() {
                     let record = analyze(&written, &trace, pass);
                     let named = record.layers.iter().map(|layer| layer.r#type.as_str());
-                    let kernels: Vec<u32> = record.layers.iter().map(|l| l.kernels).collect();
-                    assert_eq!(
-                        letters(named),
-                        types,
-                        "{case}, pass {pass}: {kernels:?} {:?}",
-                        record.layers[..3]
-                            .iter()
-                            .map(|l| &l.by_category)
-                            .collect::<Vec<_>>()
-                    );
+                    assert_eq!(letters(named), types, "{case}, pass {pass}");
                 }
                 check_layers(&record, &written.truth[2], &case);
             }
@@ -330,44 +321,43 @@ fn passes_that_the_capture_cuts_give_no_wrong_table() {
         vec![decode(8), decode(8), decode(8), decode(8), decode(8)],
     ];
     // Of two layers, a half that is left is one layer.
-    for (name, shape, types) in shapes()
+    let shapes = shapes()
         .into_iter()
-        .filter(|shape| shape.1.layers.len() > 2)
-    {
+        .filter(|shape| shape.1.layers.len() > 2);
+    for (at, (name, shape, types)) in shapes.enumerate() {
         for dialect in DIALECTS {
-            for launch in LAUNCHES {
-                for (nth, passes) in sequences.iter().enumerate() {
-                    let case = format!("{name}, {dialect:?}, {launch:?}, sequence {nth}");
-                    let written = write_passes(dialect, &shape, launch, false, passes.clone());
-                    let path = cut_at_both_ends(&written);
-                    let request = PipelineRequest {
-                        trace: path.clone(),
-                        detail: Detail::Full,
-                        ..PipelineRequest::default()
-                    };
-                    let record = pipeline::analyze(&request).unwrap();
-                    let layers = shape.layers.len();
-                    let inner = &written.truth[1..written.truth.len() - 1];
-                    let whole: Vec<Stage> = record
+            for (nth, passes) in sequences.iter().enumerate() {
+                let launch = LAUNCHES[(at + nth) % LAUNCHES.len()];
+                let case = format!("{name}, {dialect:?}, {launch:?}, sequence {nth}");
+                let written = write_passes(dialect, &shape, launch, false, passes.clone());
+                let path = cut_at_both_ends(&written);
+                let request = PipelineRequest {
+                    trace: path.clone(),
+                    detail: Detail::Full,
+                    ..PipelineRequest::default()
+                };
+                let record = pipeline::analyze(&request).unwrap();
+                let layers = shape.layers.len();
+                let inner = &written.truth[1..written.truth.len() - 1];
+                let whole: Vec<Stage> = record
+                    .passes
+                    .iter()
+                    .filter(|pass| pass.layers as usize == layers)
+                    .map(|pass| pass.stage)
+                    .collect();
+                let expected: Vec<Stage> = inner.iter().map(|pass| stage(pass.stage)).collect();
+                assert_eq!(whole, expected, "{case}");
+                assert!(
+                    record
                         .passes
                         .iter()
-                        .filter(|pass| pass.layers as usize == layers)
-                        .map(|pass| pass.stage)
-                        .collect();
-                    let expected: Vec<Stage> = inner.iter().map(|pass| stage(pass.stage)).collect();
-                    assert_eq!(whole, expected, "{case}");
-                    assert!(
-                        record
-                            .passes
-                            .iter()
-                            .all(|pass| pass.layers as usize <= layers),
-                        "{case}"
-                    );
-                    let named = record.layers.iter().map(|layer| layer.r#type.as_str());
-                    assert_eq!(letters(named), types, "{case}");
-                    let chosen = &record.passes[record.chosen_pass.index as usize];
-                    assert_eq!(chosen.layers as usize, layers, "{case}");
-                }
+                        .all(|pass| pass.layers as usize <= layers),
+                    "{case}"
+                );
+                let named = record.layers.iter().map(|layer| layer.r#type.as_str());
+                assert_eq!(letters(named), types, "{case}");
+                let chosen = &record.passes[record.chosen_pass.index as usize];
+                assert_eq!(chosen.layers as usize, layers, "{case}");
             }
         }
     }

@@ -150,6 +150,7 @@ async fn from_six_percent_behind_to_tied() {
     ] {
         assert!(folder.join(name).is_file(), "{name}");
     }
+    assert!(review(&stage).contains("# Review of round 0: passed"));
     assert_eq!(stage.git(&["status", "--porcelain"]).unwrap(), "");
 }
 
@@ -199,6 +200,50 @@ async fn two_weak_rounds_need_a_new_idea() {
         .unwrap_or_else(|error| panic!("{error}"));
     let refused = gates(&play.refusals);
     assert_eq!(refused, ["unclaimed_change", "plateau", "invalid_argument"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn launch_parameters_are_searched_again_without_an_attempt() {
+    let home = Home::new();
+    let stage = stage(&home);
+    let client = Client::connect(&home, &stage, &stage.workspace, None).await;
+    let mut looked = None;
+    let mut play = Play::new(client, &stage, |told| {
+        if let Told::Answered { tool, record } = &told
+            && tool == "check_gap"
+            && looked.is_none()
+        {
+            looked = Some(record["scenarios"][0]["where_to_look"].clone());
+        }
+        tell(told);
+    });
+    let record = play
+        .to_searched_again()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(gates(&play.refusals), ["evidence"]);
+    drop(play);
+    assert_eq!(looked, Some("configuration".into()));
+    assert_eq!(record["attempts_total"], 0, "{record}");
+    let root = std::path::PathBuf::from(record["root"].as_str().unwrap());
+    let ledger = std::fs::read_to_string(root.join("humanize/optimization-ledger.md")).unwrap();
+    assert!(!ledger.contains("| a1 |"), "{ledger}");
+    let causes = std::fs::read_to_string(root.join("analysis/root-cause.md")).unwrap();
+    assert!(
+        causes.starts_with("# Root cause\n\n## Where the time goes\n"),
+        "{causes}"
+    );
+    assert!(review(&stage).contains("# Review of round 0: passed"));
+}
+
+/// The built-in runtime's review of the first round.
+fn review(stage: &Stage) -> String {
+    let folder = std::fs::read_dir(stage.checkout.join(".humanize/rlcr"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("round-0-review.md"))
+        .find(|path| path.is_file());
+    std::fs::read_to_string(folder.unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

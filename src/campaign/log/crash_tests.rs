@@ -113,11 +113,13 @@ fn the_process_that_is_killed() {
 
 /// Whether event 2 is in the log when its process dies at `at`.
 fn survives(at: Point, before: Before) -> bool {
-    // The first line that is written is the adoption's.
-    let of_the_event = before != Before::ForeignLog;
+    // The first line that is written is the adoption's, and its head makes the
+    // file that the next one overwrites.
+    let overwrites = matches!(at, Point::HalfHead | Point::HeadWritten);
+    let of_the_event = before != Before::ForeignLog || overwrites;
     let is_whole = matches!(
         at,
-        Point::WholeLine | Point::LineSynced | Point::HalfMark | Point::Marked
+        Point::WholeLine | Point::LineSynced | Point::Aside | Point::HalfHead | Point::HeadWritten
     );
     of_the_event && is_whole
 }

@@ -1,13 +1,15 @@
-//! The chain's head, kept under an HMAC in the user's state folder.
+//! The chain's head, kept in the user's state folder, and the mark of its key
+//! on every line.
 //!
-//! The head of an event is written before its line, and marked as committed
-//! after it: while it is not, the log may be one line short of it, ending with
-//! the very line that the head names as its predecessor. Anything else was
-//! done by another hand.
+//! A line carries an HMAC under the user's key. Since it covers the hash of the
+//! line before, a good mark on the last line answers for all of them. The head
+//! tells how long the log was: it is written after the line, without a sync of
+//! its own, so that it may lag after a crash, and is never ahead. A log that is
+//! shorter than its head, or that goes on without the mark, was changed by
+//! another hand.
 //!
-//! The file has two slots of one disk sector each, which are overwritten in
-//! turn: that needs no new entry in a journal, and a slot that a crash has
-//! spoilt leaves the one before it.
+//! The head's file has two slots of one disk sector each, which are overwritten
+//! in turn: a slot that a crash has spoilt leaves the one before it.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -24,25 +26,14 @@ use crate::sha256;
 
 /// What the state folder knows of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub seq: u64,
-    pub sha256: String,
-    pub prev_sha256: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Signed {
-    #[serde(flatten)]
-    head: Head,
+struct Head {
+    seq: u64,
+    sha256: String,
     mac: String,
 }
 
 const SLOT: usize = 512;
 const SLOTS: usize = 2;
-/// Where in a slot the mark stands that commits it.
-const MARK: usize = 384;
-/// What a committed head's mark is made of.
-const COMMITTED: &str = "committed";
 
 /// How a log's last line stands to its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,150 +44,142 @@ pub(super) enum Standing {
     Unknown,
 }
 
-impl Head {
-    pub fn of(event: &Event) -> Self {
-        Self {
+/// Marks what this user's programs write of one log.
+pub(super) struct Marker {
+    key: Vec<u8>,
+    log: PathBuf,
+    head: PathBuf,
+}
+
+impl Marker {
+    pub fn of(state_dir: &Path, log: &Path) -> Result<Self, DiskError> {
+        let log = canonical(log);
+        Ok(Self {
+            key: key(state_dir)?,
+            head: head_path(state_dir, &log),
+            log,
+        })
+    }
+
+    /// None where the state folder has no head of the log.
+    pub fn known(state_dir: &Path, log: &Path) -> Result<Option<Self>, DiskError> {
+        if head_path(state_dir, &canonical(log)).exists() {
+            Self::of(state_dir, log).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The mark of a line whose content has this hash.
+    pub fn mark(&self, content_sha256: &str) -> String {
+        let message = format!("line {content_sha256} {}", self.log.display());
+        sha256::hmac(&self.key, message.as_bytes())
+    }
+
+    fn head_mac(&self, seq: u64, sha256: &str) -> String {
+        let message = format!("head {seq} {sha256} {}", self.log.display());
+        sha256::hmac(&self.key, message.as_bytes())
+    }
+
+    /// Compares the log's last event with the head that was kept.
+    pub fn standing(&self, last: Option<&Event>) -> Result<Standing, CampaignError> {
+        let tampered = |problem: String| CampaignError::HeadMismatch {
+            log: self.log.clone(),
+            head: self.head.clone(),
+            problem,
+        };
+        let is_marked = |last: &Event| {
+            let content = last.content_sha256();
+            content.is_some_and(|content| last.mac == self.mark(&content))
+        };
+        if !self.head.exists() {
+            // Its first line may be older than its head by a crash.
+            let begun = last.is_some_and(|last| last.seq == 1 && is_marked(last));
+            return Ok(if begun {
+                Standing::Kept
+            } else {
+                Standing::Unknown
+            });
+        }
+        let bytes = disk::read(&self.head)?;
+        let newest = bytes
+            .chunks(SLOT)
+            .take(SLOTS)
+            .filter_map(|slot| self.of_slot(slot))
+            .max_by_key(|head| head.seq);
+        let Some(head) = newest else {
+            return Err(tampered(
+                "the head is unreadable, or its signature is wrong".to_owned(),
+            ));
+        };
+        let seq = last.map_or(0, |last| last.seq);
+        let fits = last.is_some_and(|last| {
+            last.seq == head.seq && last.sha256 == head.sha256
+                || last.seq > head.seq && is_marked(last)
+        });
+        if fits {
+            Ok(Standing::Kept)
+        } else if seq > head.seq {
+            Err(tampered(format!(
+                "the log goes on to event {seq} with a line that no program of this user wrote; the head is event {}",
+                head.seq
+            )))
+        } else {
+            Err(tampered(format!(
+                "the log ends with event {seq}, the head is event {} with another content",
+                head.seq
+            )))
+        }
+    }
+
+    /// The head of a slot; None where it is empty, spoilt, or signed by
+    /// another hand.
+    fn of_slot(&self, slot: &[u8]) -> Option<Head> {
+        let head: Head = serde_json::from_slice(slot.trim_ascii()).ok()?;
+        (head.mac == self.head_mac(head.seq, &head.sha256)).then_some(head)
+    }
+
+    /// Puts the head in the place of the one before the last. Not synced: a
+    /// power cut leaves an older one.
+    pub fn write(&self, event: &Event) -> Result<(), DiskError> {
+        let head = Head {
             seq: event.seq,
             sha256: event.sha256.clone(),
-            prev_sha256: event.prev_sha256.clone(),
-        }
-    }
-
-    fn mac(&self, key: &[u8], log: &Path, mark: &str) -> String {
-        let Self {
-            seq,
-            sha256,
-            prev_sha256,
-        } = self;
-        let message = format!("{mark} {seq} {sha256} {prev_sha256} {}", log.display());
-        sha256::hmac(key, message.as_bytes())
-    }
-
-    /// Whether the log ends with this event, or, before it is committed, just
-    /// before it.
-    fn fits(&self, last: Option<&Event>, committed: bool) -> bool {
-        let (seq, sha256) = last.map_or((0, ""), |last| (last.seq, last.sha256.as_str()));
-        (seq == self.seq && sha256 == self.sha256)
-            || (!committed && seq + 1 == self.seq && sha256 == self.prev_sha256)
-    }
-
-    /// Where its slot begins in the file.
-    fn offset(&self) -> u64 {
-        self.seq % SLOTS as u64 * SLOT as u64
-    }
-
-    /// Its slot, not yet committed.
-    fn slot(&self, key: &[u8], log: &Path) -> [u8; SLOT] {
-        let signed = Signed {
-            mac: self.mac(key, log, ""),
-            head: self.clone(),
+            mac: self.head_mac(event.seq, &event.sha256),
         };
-        let json = serde_json::to_vec(&signed).unwrap_or_default();
+        let json = serde_json::to_vec(&head).unwrap_or_default();
         let mut slot = [b' '; SLOT];
-        // Three hashes and a number: far less than what is before the mark.
-        for (to, from) in slot.iter_mut().zip(json.iter().take(MARK)) {
-            *to = *from;
+        // Two hashes and a number: far less than a slot.
+        for (to, from) in slot.iter_mut().zip(json) {
+            *to = from;
         }
-        slot[SLOT - 1] = b'\n';
-        slot
+        let offset = event.seq % SLOTS as u64 * SLOT as u64;
+        let Ok(file) = OpenOptions::new().write(true).open(&self.head) else {
+            return self.create(offset as usize, &slot);
+        };
+        let (half, rest) = slot.split_at(SLOT / 4);
+        let written = file.write_all_at(half, offset).and_then(|()| {
+            point(Point::HalfHead);
+            file.write_all_at(rest, offset + half.len() as u64)
+        });
+        written.map_err(|source| DiskError::Write {
+            path: self.head.clone(),
+            source,
+        })?;
+        point(Point::HeadWritten);
+        Ok(())
     }
 
-    /// The head of a slot and whether it is committed; None where the slot is
-    /// empty, spoilt, or signed by another hand.
-    fn of_slot(slot: &[u8], key: &[u8], log: &Path) -> Option<(Self, bool)> {
-        let (json, mark) = slot.split_at_checked(MARK)?;
-        let signed: Signed = serde_json::from_slice(json.trim_ascii()).ok()?;
-        if signed.head.mac(key, log, "") != signed.mac {
-            return None;
+    /// The file with its first head. Behind the slots stands whose it is.
+    fn create(&self, offset: usize, slot: &[u8]) -> Result<(), DiskError> {
+        let mut bytes = vec![b' '; SLOT * SLOTS];
+        if let Some(place) = bytes.get_mut(offset..offset + SLOT) {
+            place.copy_from_slice(slot);
         }
-        let committed = mark.trim_ascii() == signed.head.mac(key, log, COMMITTED).as_bytes();
-        Some((signed.head, committed))
+        bytes.extend(self.log.as_os_str().as_encoded_bytes());
+        bytes.push(b'\n');
+        disk::write_atomic(&self.head, &bytes)
     }
-}
-
-/// Compares the log's last event with the head that was kept.
-pub(super) fn standing(
-    state_dir: &Path,
-    log: &Path,
-    last: Option<&Event>,
-) -> Result<Standing, CampaignError> {
-    let log = canonical(log);
-    let path = head_path(state_dir, &log);
-    let tampered = |problem: String| CampaignError::HeadMismatch {
-        log: log.clone(),
-        head: path.clone(),
-        problem,
-    };
-    if !path.exists() {
-        return Ok(Standing::Unknown);
-    }
-    let bytes = disk::read(&path)?;
-    let key = key(state_dir)?;
-    let newest = bytes
-        .chunks(SLOT)
-        .take(SLOTS)
-        .filter_map(|slot| Head::of_slot(slot, &key, &log))
-        .max_by_key(|(head, _)| head.seq);
-    let Some((head, committed)) = newest else {
-        return Err(tampered(
-            "the head is unreadable, or its signature is wrong".to_owned(),
-        ));
-    };
-    if !head.fits(last, committed) {
-        return Err(tampered(format!(
-            "the log ends with event {}, the head is event {} with another content",
-            last.map_or(0, |last| last.seq),
-            head.seq
-        )));
-    }
-    Ok(Standing::Kept)
-}
-
-/// Puts the head in the place of the one before the last.
-pub(super) fn write(state_dir: &Path, log: &Path, head: &Head) -> Result<(), CampaignError> {
-    let log = canonical(log);
-    let path = head_path(state_dir, &log);
-    let slot = head.slot(&key(state_dir)?, &log);
-    let Ok(file) = OpenOptions::new().write(true).open(&path) else {
-        return Ok(create(&path, head, &slot, &log)?);
-    };
-    let (half, rest) = slot.split_at(MARK / 2);
-    let written = file.write_all_at(half, head.offset()).and_then(|()| {
-        point(Point::HalfHead);
-        file.write_all_at(rest, head.offset() + half.len() as u64)?;
-        file.sync_data()
-    });
-    Ok(written.map_err(|source| DiskError::Write { path, source })?)
-}
-
-/// The file with its first head. Behind the slots stands whose it is.
-fn create(path: &Path, head: &Head, slot: &[u8], log: &Path) -> Result<(), DiskError> {
-    let mut bytes = vec![b' '; SLOT * SLOTS];
-    let at = head.offset() as usize;
-    if let Some(place) = bytes.get_mut(at..at + SLOT) {
-        place.copy_from_slice(slot);
-    }
-    bytes.extend(log.as_os_str().as_encoded_bytes());
-    bytes.push(b'\n');
-    disk::write_atomic(path, &bytes)
-}
-
-/// Marks the head as one whose event is on disk. Not synced: a mark that a
-/// power cut takes away leaves the head as it was before.
-pub(super) fn commit(state_dir: &Path, log: &Path, head: &Head) -> Result<(), CampaignError> {
-    let log = canonical(log);
-    let path = head_path(state_dir, &log);
-    let mark = head.mac(&key(state_dir)?, &log, COMMITTED);
-    let (half, rest) = mark.split_at(mark.len() / 2);
-    let at = head.offset() + MARK as u64;
-    let written = OpenOptions::new().write(true).open(&path).and_then(|file| {
-        file.write_all_at(half.as_bytes(), at)?;
-        point(Point::HalfMark);
-        file.write_all_at(rest.as_bytes(), at + half.len() as u64)
-    });
-    written.map_err(|source| DiskError::Write { path, source })?;
-    point(Point::Marked);
-    Ok(())
 }
 
 /// Removes the head of a log that is no more.

@@ -163,7 +163,7 @@ impl Steps {
         if found.steps.is_empty() {
             return infer::infer(trace, categories, hint);
         }
-        assign::assign(trace, &mut found);
+        assign::assign(trace, categories, &mut found);
         found
     }
 
