@@ -59,7 +59,7 @@ fn unequal_prompts_are_said_before_any_cause() {
     let first = &explanation.warnings[0];
     assert!(first.starts_with("not the same work: sglang's server computed 702,301"));
     assert!(
-        first.contains("97% of the difference would be gone"),
+        first.contains("98% of the difference would be gone"),
         "{first}"
     );
     let look_at = explanation.look_at.unwrap();

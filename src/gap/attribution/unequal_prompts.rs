@@ -75,7 +75,7 @@ impl UnequalPrompts {
             "; send both the same token ids"
         };
         format!(
-            "not the same work: {target}'s server computed {} prompt tokens and {leader}'s {} ({:+.1}%). With as many as {leader}, {target} would take {:+.2} s by the model, and {:.0}% of the difference would be gone{after}",
+            "not the same work: {target}'s server computed {} prompt tokens and {leader}'s {} ({:+.1}%). With as many as {leader}, {target}'s wall time would change by {:+.2} s by the model: {:.0}% of the difference would be gone{after}",
             thousands(self.target_tokens),
             thousands(self.leader_tokens),
             self.longer_pct,
