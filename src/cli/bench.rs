@@ -7,6 +7,7 @@ use clap::Args;
 use comfy_table::Cell;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::next_command::next_command;
 use super::output::{self, Mood, Output};
 use crate::bench::{self, BenchRecord, Phase, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
@@ -198,7 +199,7 @@ pub(super) fn human(record: &BenchRecord) -> String {
         record.candidates_path.display(),
         record.summary_path.display(),
         record.log_path.display(),
-        record.next,
+        next_command(&record.next),
     ));
     text
 }

@@ -20,6 +20,7 @@ mod guard;
 mod history;
 mod import;
 mod ncu;
+mod next_command;
 pub mod output;
 mod patience;
 mod pipeline;

@@ -1,6 +1,8 @@
 //! The plan: one YAML file that says what is measured, on what, and by which engines.
 
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod error;
 mod executor;
 mod framework;
