@@ -12,6 +12,7 @@ use super::plan::Source;
 use super::row::RowSource;
 use crate::disk;
 use crate::engine::{Engine, Probe};
+use crate::git;
 use crate::launch::{CaptureSpec, capture};
 use crate::sha256;
 use crate::state_dir::state_dir;
@@ -46,16 +47,15 @@ impl SourceState {
                 problem: "git names no HEAD".to_owned(),
             });
         };
-        let status = git(
-            checkout,
-            &["status", "--porcelain", "-z", "--untracked-files=all"],
-        )?;
-        let dirty_sha256 = if status.is_empty() {
+        let status = git(checkout, &git::STATUS)?;
+        let unseen = unseen(checkout)?;
+        let dirty_sha256 = if status.is_empty() && unseen.is_empty() {
             None
         } else {
             let mut content = status.clone();
-            content.extend(git(checkout, &["diff", "--binary", "HEAD"])?);
+            content.extend(git(checkout, &[&git::PATCH[..], &["HEAD"]].concat())?);
             content.extend(untracked(checkout, &status));
+            content.extend(unseen.into_bytes());
             Some(sha256::hex(&content))
         };
         Ok(Self {
@@ -104,22 +104,31 @@ fn untracked(checkout: &Path, status: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
-fn git(checkout: &Path, arguments: &[&str]) -> Result<Vec<u8>, SourceError> {
-    let wrong = |problem: String| SourceError {
+/// What differs from HEAD although git does not say so, with its content.
+fn unseen(checkout: &Path) -> Result<String, SourceError> {
+    let wrong = |problem| SourceError {
         checkout: checkout.to_path_buf(),
         problem,
     };
-    let output = crate::git::command(checkout)
-        .args(arguments)
-        .output()
-        .map_err(|error| wrong(format!("git cannot be run: {error}")))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(wrong(
-        said.lines().next().unwrap_or("git failed").to_owned(),
-    ))
+    let top = git::top(checkout).map_err(wrong)?;
+    let hidden = git::hidden(&top).map_err(wrong)?;
+    let paths = hidden.into_iter().map(|(path, _)| path);
+    let differing = git::differing(&top).map_err(wrong)?;
+    Ok(paths
+        .chain(differing)
+        .map(|path| {
+            let content = sha256::of_file(&top.join(&path), None);
+            let hash = content.map(|(hash, _)| hash).unwrap_or_default();
+            format!("{path} {hash}\n")
+        })
+        .collect())
+}
+
+fn git(checkout: &Path, arguments: &[&str]) -> Result<Vec<u8>, SourceError> {
+    git::output(checkout, arguments).map_err(|problem| SourceError {
+        checkout: checkout.to_path_buf(),
+        problem: problem.lines().next().unwrap_or("git failed").to_owned(),
+    })
 }
 
 /// Refuses an interpreter that imports the framework from elsewhere.

@@ -29,8 +29,8 @@ pub struct Head {
     /// None when HEAD is detached.
     pub branch: Option<String>,
     pub branches: Vec<String>,
-    /// Uncommitted and untracked paths, ignored ones, `.humanize*` and the
-    /// campaign root left out.
+    /// Uncommitted and untracked paths, and those that are hidden from git;
+    /// ignored ones, `.humanize*` and the campaign root left out.
     pub dirty: Vec<String>,
     /// Paths under `.humanize*` that git tracks.
     pub tracked_humanize: Vec<String>,
@@ -75,7 +75,7 @@ impl Checkout {
 impl Head {
     fn read(path: &Path, root: &Path) -> Result<Self, String> {
         let git = Git::at(path);
-        let top = PathBuf::from(git.line(&["rev-parse", "--show-toplevel"])?);
+        let top = git::top(path)?;
         let heads = git
             .line(&["rev-parse", "HEAD", "HEAD^{tree}"])
             .map_err(|error| format!("it has no commit: {error}"))?;
@@ -95,15 +95,26 @@ impl Head {
             branches: git
                 .lines(&["for-each-ref", "--format=%(refname:short)", "refs/heads"])
                 .unwrap_or_default(),
-            dirty: git
-                .zero_ended(&["status", "--porcelain=v1", "-z", "--untracked-files=all"])?
-                .into_iter()
-                .filter(|path| !is_ours(path, within.as_deref()))
-                .collect(),
+            dirty: dirty(git, &top, within.as_deref())?,
             tracked_humanize: git.zero_ended(&["ls-files", "-z", "--", ".humanize*"])?,
             path: top,
         })
     }
+}
+
+/// Paths that differ from HEAD, and those of which git is not to say so.
+fn dirty(git: Git<'_>, top: &Path, root: Option<&Path>) -> Result<Vec<String>, String> {
+    let changed = git.zero_ended(&git::STATUS)?;
+    let mut dirty: Vec<String> = changed
+        .into_iter()
+        .filter(|path| !is_ours(path, root))
+        .collect();
+    for (path, reason) in git::hidden(top)? {
+        if !is_ours(&path, root) && !dirty.contains(&path) {
+            dirty.push(format!("{path} ({reason})"));
+        }
+    }
+    Ok(dirty)
 }
 
 /// Whether a changed path is the loop's or the campaign's own.
@@ -128,20 +139,7 @@ impl<'a> Git<'a> {
 
     /// What a command prints.
     pub fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
-        let output = git::command(self.checkout)
-            .args(arguments)
-            .output()
-            .map_err(|error| format!("cannot run git: {error}"))?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            Err(format!(
-                "git {}: {}",
-                arguments.first().unwrap_or(&""),
-                complaint.trim()
-            ))
-        }
+        git::output(self.checkout, arguments)
     }
 
     /// The same, trimmed.

@@ -1,7 +1,5 @@
 //! Tests and greedy outputs of the open attempt, as a job.
 
-use serde::Deserialize;
-
 use super::events::{ChecksStarted, Sealed};
 use super::gates;
 use super::log::{Event, NewEvent};
@@ -16,28 +14,11 @@ pub struct Started {
     pub job_id: String,
 }
 
-/// Limits on how far outputs may differ, as given at `open`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(default)]
-struct Correctness {
-    min_matched_share: f64,
-}
-
-impl Default for Correctness {
-    /// A tenth of the text may differ: changing the order of a sum in bf16
-    /// turns some later token of some prompts.
-    fn default() -> Self {
-        Self {
-            min_matched_share: 0.9,
-        }
-    }
-}
-
 /// Least share of matching output that the campaign allows.
 pub fn min_matched_share(state: &State) -> f64 {
-    let limits = state.inputs().and_then(|inputs| inputs.correctness.clone());
-    limits
-        .and_then(|limits| serde_json::from_value::<Correctness>(limits).ok())
+    state
+        .inputs()
+        .and_then(|inputs| inputs.correctness)
         .unwrap_or_default()
         .min_matched_share
 }

@@ -42,7 +42,7 @@ pub use ledger::{
 };
 pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
-pub use open::{HardwareRequest, OpenRequest, open};
+pub use open::{Correctness, HardwareRequest, OpenRequest, Opened, open};
 pub use record::{
     GapQuestion, ProfileFacts, capture as record_captured, digest as record_digest,
     gap as record_gap, gap_question, gap_rows, history as record_history, note,

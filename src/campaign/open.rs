@@ -57,8 +57,7 @@ pub struct OpenRequest {
     pub sla: Option<Value>,
     /// Limits on how far outputs may differ after a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
-    pub correctness: Option<Value>,
+    pub correctness: Option<Correctness>,
     /// Fairness fields that may differ between the frameworks, as
     /// `fairness[].field` of check_gap names them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +65,37 @@ pub struct OpenRequest {
     /// Id of the campaign that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<String>,
+}
+
+/// How far greedy outputs may differ from those of the tree before a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Correctness {
+    /// Least share of the text before the first difference, over all prompts:
+    /// 0.5 to 1; default 0.9.
+    #[serde(deserialize_with = "share")]
+    #[schemars(range(min = 0.5, max = 1.0))]
+    pub min_matched_share: f64,
+}
+
+impl Default for Correctness {
+    /// A tenth of the text may differ: changing the order of a sum in bf16
+    /// turns some later token of some prompts.
+    fn default() -> Self {
+        Self {
+            min_matched_share: 0.9,
+        }
+    }
+}
+
+fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    if (0.5..=1.0).contains(&share) {
+        return Ok(share);
+    }
+    Err(serde::de::Error::custom(format!(
+        "min_matched_share is a share from 0.5 to 1, not {share}"
+    )))
 }
 
 /// The GPUs of a campaign.
@@ -79,11 +109,25 @@ pub struct HardwareRequest {
     pub gpu_ids: Vec<u32>,
 }
 
+/// A campaign that an open call made or found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    pub campaign: Campaign,
+    /// Whether it was there already.
+    pub resumed: bool,
+    /// What the call said that the campaign was not opened with, and does not take over.
+    pub warnings: Vec<String>,
+}
+
 /// Opens a campaign in the workspace, or resumes the one of the same model.
-/// The flag tells whether it was there already.
-pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), CampaignError> {
+pub fn open(workspace: &Path, request: OpenRequest) -> Result<Opened, CampaignError> {
     if let Some(campaign) = same_campaign(workspace, &request)? {
-        return Ok((campaign, true));
+        let warnings = not_taken_over(&campaign, &request)?;
+        return Ok(Opened {
+            campaign,
+            resumed: true,
+            warnings,
+        });
     }
     if let Some(old) = &request.supersedes {
         // It must be there; it stays as it is.
@@ -103,7 +147,11 @@ pub fn open(workspace: &Path, request: OpenRequest) -> Result<(Campaign, bool), 
         host: hostname(),
     }))?;
     render::all(&campaign, &campaign.state()?)?;
-    Ok((campaign, false))
+    Ok(Opened {
+        campaign,
+        resumed: false,
+        warnings: Vec::new(),
+    })
 }
 
 /// The campaign that an open call resumes: the newest of the same model, or of
@@ -125,23 +173,27 @@ fn same_campaign(
         None if known.len() == 1 => known.first(),
         None => None,
     };
-    if let Some(campaign) = found {
-        refuse_differences(campaign, request)?;
-    }
     Ok(found.cloned())
 }
 
-/// What was said at the first opening stays.
-fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), CampaignError> {
+/// What was said at the first opening stays: other terms are refused, further
+/// ones have no effect.
+fn not_taken_over(campaign: &Campaign, asked: &OpenRequest) -> Result<Vec<String>, CampaignError> {
+    let mut warnings = Vec::new();
     let state = campaign.state()?;
     let Some(recorded) = state.inputs().map(|inputs| json!(inputs)) else {
-        return Ok(());
+        return Ok(warnings);
     };
     let Value::Object(asked) = json!(asked) else {
-        return Ok(());
+        return Ok(warnings);
     };
     for (field, value) in asked {
-        if !recorded[&field].is_null() && recorded[&field] != value {
+        if recorded[&field].is_null() {
+            warnings.push(format!(
+                "`{field}` is not taken over: {} was opened without it; open a campaign that supersedes it",
+                campaign.id
+            ));
+        } else if recorded[&field] != value {
             return Err(CampaignError::Different {
                 id: campaign.id.clone(),
                 recorded: recorded[&field].to_string(),
@@ -150,7 +202,7 @@ fn refuse_differences(campaign: &Campaign, asked: &OpenRequest) -> Result<(), Ca
             });
         }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Fills in what can be known, and asks for the rest.
@@ -282,8 +334,12 @@ mod tests {
     #[test]
     fn opening_again_resumes_and_refuses_other_terms() {
         let dir = tempfile::tempdir().unwrap();
-        let (first, there) = open(dir.path(), request()).unwrap();
-        assert!(!there);
+        let Opened {
+            campaign: first,
+            resumed,
+            ..
+        } = open(dir.path(), request()).unwrap();
+        assert!(!resumed);
         assert!(
             first.id.ends_with("_qwen3-8b_sota_humanize"),
             "{}",
@@ -291,10 +347,24 @@ mod tests {
         );
         let manifest = std::fs::read_to_string(first.root.join("manifest.md")).unwrap();
         assert!(manifest.contains("Qwen/Qwen3-8B"));
-        let (again, there) = open(dir.path(), request()).unwrap();
-        assert_eq!((again, there), (first.clone(), true));
-        let (any, _) = open(dir.path(), OpenRequest::default()).unwrap();
-        assert_eq!(any, first);
+        let again = open(dir.path(), request()).unwrap();
+        assert_eq!(
+            again,
+            Opened {
+                campaign: first.clone(),
+                resumed: true,
+                warnings: Vec::new()
+            }
+        );
+        let any = open(dir.path(), OpenRequest::default()).unwrap();
+        assert_eq!(any.campaign, first);
+        let mut further = request();
+        further.declared_differences = Some(vec!["cache".to_owned()]);
+        let warnings = open(dir.path(), further).unwrap().warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("`declared_differences` is not"),
+            "{warnings:?}"
+        );
         let mut other = request();
         other.precision = Some("fp8".to_owned());
         let error = open(dir.path(), other).unwrap_err();
@@ -321,7 +391,7 @@ mod tests {
             hardware: request().hardware,
             ..OpenRequest::default()
         };
-        let (campaign, _) = open(dir.path(), asked).unwrap();
+        let campaign = open(dir.path(), asked).unwrap().campaign;
         assert!(campaign.id.contains("_my-model_"), "{}", campaign.id);
         let state = campaign.state().unwrap();
         let inputs = state.inputs().unwrap();
@@ -336,16 +406,37 @@ mod tests {
     fn a_campaign_that_is_superseded_is_no_longer_the_open_one() {
         use crate::campaign::{Found, locate};
         let dir = tempfile::tempdir().unwrap();
-        let (first, _) = open(dir.path(), request()).unwrap();
+        let first = open(dir.path(), request()).unwrap().campaign;
         let mut next = request();
         next.supersedes = Some("nobody".to_owned());
         assert!(open(dir.path(), next.clone()).is_err());
         next.supersedes = Some(first.id.clone());
         next.precision = Some("fp8".to_owned());
-        let (second, there) = open(dir.path(), next).unwrap();
-        assert!(!there);
-        assert_ne!(first.id, second.id);
-        assert_eq!(locate(dir.path(), None).unwrap(), Found::Campaign(second));
+        let second = open(dir.path(), next).unwrap();
+        assert!(!second.resumed);
+        assert_ne!(first.id, second.campaign.id);
+        assert_eq!(
+            locate(dir.path(), None).unwrap(),
+            Found::Campaign(second.campaign)
+        );
+    }
+
+    #[test]
+    fn limits_on_outputs_are_checked_when_a_campaign_is_opened() {
+        let of = |limits: Value| serde_json::from_value::<Correctness>(limits);
+        let given = of(json!({"min_matched_share": 0.95})).unwrap();
+        assert_eq!(given.min_matched_share, 0.95);
+        for (wrong, says) in [
+            (json!({"min_matchd_share": 0.99}), "unknown field"),
+            (json!({"min_matched_share": 0.99, "bogus": true}), "bogus"),
+            (json!({"min_matched_share": 0}), "from 0.5 to 1, not 0"),
+            (json!({"min_matched_share": 1.5}), "from 0.5 to 1"),
+            (json!({"min_matched_share": "0.99"}), "invalid type"),
+            (json!({}), "missing field"),
+        ] {
+            let error = of(wrong.clone()).unwrap_err().to_string();
+            assert!(error.contains(says), "{wrong}: {error}");
+        }
     }
 
     #[test]

@@ -194,6 +194,9 @@ fn kernels(record: &DigestRecord) -> comfy_table::Table {
     let mut table = output::aligned(&header, &[1, 2]);
     for kernel in &record.kernels {
         let mut cells = ncu::row(kernel).to_vec();
+        if let Some(name) = cells.first_mut().filter(|name| name.starts_with("void ")) {
+            name.drain(.."void ".len());
+        }
         cells.truncate(header.len());
         output::line(&mut table, cells);
     }

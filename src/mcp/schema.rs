@@ -98,7 +98,7 @@ pub fn brief(full: &Map<String, Value>) -> Map<String, Value> {
 fn shorten(map: &mut Map<String, Value>) {
     // A property may be named like a keyword, as `title`.
     for (key, value) in map.iter_mut() {
-        let entries = match (key.as_str(), value) {
+        let entries: Vec<&mut Value> = match (key.as_str(), value) {
             ("properties" | "$defs", Value::Object(fields)) => fields.values_mut().collect(),
             ("anyOf" | "oneOf", Value::Array(branches)) => branches.iter_mut().collect(),
             ("items", items) => vec![items],

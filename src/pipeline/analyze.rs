@@ -320,7 +320,10 @@ fn add_comparison(
     let chosen = choose::choose(path, &side.passes, choice, None, Some(like))?;
     let (other_pass, found) = side.opened(chosen.index)?;
     let other = Layers::new(trace, &side.categories, other_pass, found, config);
-    if other_pass.stage != pass.stage || other_pass.shape.batch != pass.shape.batch {
+    if other_pass.stage != pass.stage
+        || other_pass.shape.batch != pass.shape.batch
+        || differ(pass.shape.tokens, other_pass.shape.tokens)
+    {
         record.warnings.push(format!(
             "the passes compared are not of one kind: {} here, {} there",
             kind(pass),
@@ -352,16 +355,42 @@ fn add_comparison(
     Ok(())
 }
 
-fn kind(pass: &Pass) -> String {
-    match pass.shape.batch {
-        Some(batch) => format!("{} at batch {batch}", pass.stage.as_str()),
-        None => pass.stage.as_str().to_owned(),
+/// Whether two counts of tokens are further apart than engines' prompts of one
+/// length are.
+fn differ(a: Option<u32>, b: Option<u32>) -> bool {
+    const ALIKE: f64 = 0.1;
+    match (a, b) {
+        (Some(a), Some(b)) => f64::from(a.abs_diff(b)) > ALIKE * f64::from(a.max(b)),
+        _ => false,
     }
+}
+
+fn kind(pass: &Pass) -> String {
+    let batch = pass.shape.batch.map(|batch| format!(" at batch {batch}"));
+    let tokens = pass.shape.tokens.map(|tokens| format!(", {tokens} tokens"));
+    let stage = pass.stage.as_str();
+    format!(
+        "{stage}{}{}",
+        batch.unwrap_or_default(),
+        tokens.unwrap_or_default()
+    )
 }
 
 fn name_of(path: &Path) -> String {
     match path.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differ;
+
+    #[test]
+    fn a_token_more_is_the_same_work_and_eight_times_as_many_are_not() {
+        assert!(!differ(Some(4000), Some(4001)));
+        assert!(differ(Some(1000), Some(8000)));
+        assert!(!differ(None, Some(8000)));
     }
 }

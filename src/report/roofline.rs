@@ -123,16 +123,14 @@ fn draw(width: u32, drawn: &[(i32, &Dot<'_>)]) -> Result<String, ChartError> {
     let ridges = roofs.iter().map(|(_, peak)| log(peak / bandwidth));
     let xs = drawn.iter().map(|(_, dot)| log(dot.place.intensity()));
     let x = Axis::around(
-        "operations for each byte of DRAM traffic, log",
+        "arithmetic intensity, FLOP a byte of DRAM traffic, log",
         xs.chain(ridges),
     )
     .ticks(5)
     .log();
     let peaks = roofs.iter().map(|(_, peak)| log(*peak) + 0.15);
     let ys = drawn.iter().map(|(_, dot)| log(dot.place.tops));
-    let y = Axis::around("tera-operations a second, log", ys.chain(peaks))
-        .ticks(5)
-        .log();
+    let y = Axis::around("TFLOP/s, log", ys.chain(peaks)).ticks(5).log();
     let (left, right) = (x.range().start, x.range().end);
     let bottom = y.range().start;
     let mut frame = Frame::new(width, if width == NARROW { 340 } else { 420 }, x, y);

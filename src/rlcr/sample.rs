@@ -38,7 +38,7 @@ impl Sample {
             checkout: Some(checkout),
             ..OpenRequest::default()
         };
-        let (campaign, _) = campaign::open(&workspace, request).unwrap();
+        let campaign = campaign::open(&workspace, request).unwrap().campaign;
         Self { dir, campaign }
     }
 

@@ -190,6 +190,9 @@ pub struct KernelRow {
     pub locations: Vec<Location>,
     /// The innermost framework operator around most of its time.
     pub cpu_op: Option<String>,
+    /// Whether it sums up kernels that have no row of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remainder: bool,
 }
 
 /// A place in the source.

@@ -184,6 +184,7 @@ fn fold_rest(stage: &mut StageRecord, most: usize) {
         launches: rest.iter().map(|row| row.launches).sum(),
         locations: Vec::new(),
         cpu_op: None,
+        remainder: true,
     });
 }
 

@@ -88,6 +88,7 @@ impl<'l> StageRows<'l> {
                 launches,
                 locations,
                 cpu_op,
+                remainder: false,
             });
         }
         if rest_names > 0 {
@@ -99,6 +100,7 @@ impl<'l> StageRows<'l> {
                 launches: rest_launches,
                 locations: Vec::new(),
                 cpu_op: None,
+                remainder: true,
             });
         }
         table

@@ -166,7 +166,7 @@ fn steps_of_a_round_need_the_loop() {
 fn a_blocker_is_what_the_server_saw() {
     let home = Home::new();
     let opened = open(&home);
-    let refused = blocker(&home, json!({"command": ["true"]})).unwrap_err();
+    let refused = blocker(&home, json!({"command": ["python3", "-c", "import sys"]})).unwrap_err();
     says(&refused, "message", "ended well");
     let refused = blocker(&home, json!({"missing_path": home.workspace()})).unwrap_err();
     says(&refused, "message", "exists");
@@ -178,14 +178,37 @@ fn a_blocker_is_what_the_server_saw() {
     );
     says(&refused.unwrap_err(), "message", "exactly one");
 
+    for nothing in [
+        json!(["false"]),
+        json!(["sh", "-c", "echo ImportError: no; exit 3"]),
+        json!(["python3", "-c", "raise ImportError"]),
+    ] {
+        let refused = blocker(&home, json!({"command": nothing})).unwrap_err();
+        says(
+            &refused,
+            "message",
+            "cannot show missing_dependency; accepted: python",
+        );
+    }
+    let other = json!({"cause": "unsupported_backend", "framework": "vllm",
+        "command": ["python3", "-c", "import a_kernel_library"]});
+    let refused = blocker(&home, other).unwrap_err();
+    says(
+        &refused,
+        "message",
+        "no line of the output shows unsupported_backend",
+    );
+
     let path = json!({"missing_path": home.workspace().join("libnccl.so")});
     assert_eq!(blocker(&home, path).unwrap()["kind"], "blocker");
-    let command = json!({"command": ["sh", "-c", "echo token hf_abcdefghijkl; exit 3"]});
+    let command = json!({"command": ["python3", "-c", "import hf_abcdefghijkl"]});
     let seen = blocker(&home, command).unwrap();
-    assert_eq!(seen["recorded"]["seen"]["exit"], 3, "{seen:#}");
+    assert_eq!(seen["recorded"]["seen"]["exit"], 1, "{seen:#}");
+    says(&seen["recorded"], "shown_by", "ModuleNotFoundError");
+    assert_eq!(seen["recorded"]["of_framework"], false);
     let log = std::fs::read_to_string(seen["recorded"]["seen"]["log"].as_str().unwrap()).unwrap();
     assert!(
-        log.contains("[redacted]") && log.contains("exit 3"),
+        log.contains("[redacted]") && log.contains("exit 1"),
         "{log}"
     );
 

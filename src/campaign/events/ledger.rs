@@ -115,4 +115,27 @@ pub struct Blocker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework: Option<String>,
     pub seen: Seen,
+    /// The line of the command's or job's output that shows the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_by: Option<String>,
+    /// Whether the framework's own program, rows or files were looked at.
+    #[serde(default)]
+    pub of_framework: bool,
+}
+
+impl Blocker {
+    /// Whether what was seen shows this cause.
+    pub fn proves(&self, cause: BlockerCause) -> bool {
+        let ran = matches!(self.seen, Seen::Command(_) | Seen::Job { .. });
+        self.cause == cause && ran && self.shown_by.is_some()
+    }
+
+    /// Whether it excuses a framework from being measured.
+    pub fn excuses(&self, framework: &str) -> bool {
+        let is_fact = match self.seen {
+            Seen::Command(_) | Seen::Job { .. } => self.shown_by.is_some(),
+            Seen::MissingPath { .. } | Seen::Excluded { .. } => true,
+        };
+        self.framework.as_deref() == Some(framework) && self.of_framework && is_fact
+    }
 }

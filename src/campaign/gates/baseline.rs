@@ -55,7 +55,7 @@ fn seen_reason(state: &State, framework: &str) -> bool {
         || state
             .blockers
             .iter()
-            .any(|blocker| blocker.body.framework.as_deref() == Some(framework))
+            .any(|blocker| blocker.body.excuses(framework))
 }
 
 /// What the best of a framework's searches lacks; none when one is whole.

@@ -176,13 +176,27 @@ fn has_report(state: &State, world: &World, framework: &str) -> bool {
 }
 
 pub(super) fn has_target_report(state: &State, world: &World, tree: &str) -> bool {
-    usable(state, world, state.target()).any(|profile| {
-        let captured =
-            profile.body.source.verified_tree() == Some(tree) && profile.body.capture_job.is_some();
-        let supplied = profile.tree.as_deref() == Some(tree)
-            && is_supplied(state, profile.body.supplied.as_ref());
-        captured || supplied
-    })
+    target_reports(state, world, tree).next().is_some()
+}
+
+/// Reports of the target at this tree that count, newest first: captured by the
+/// server, or supplied where it has seen that it cannot capture.
+pub(super) fn target_reports<'a>(
+    state: &'a State,
+    world: &'a World,
+    tree: &'a str,
+) -> impl Iterator<Item = &'a Recorded<ProfileRecorded>> {
+    let mut reports: Vec<_> = usable(state, world, state.target())
+        .filter(|profile| {
+            let captured = profile.body.source.verified_tree() == Some(tree)
+                && profile.body.capture_job.is_some();
+            let supplied = profile.tree.as_deref() == Some(tree)
+                && is_supplied(state, profile.body.supplied.as_ref());
+            captured || supplied
+        })
+        .collect();
+    reports.sort_by_key(|profile| std::cmp::Reverse(profile.seq));
+    reports.into_iter()
 }
 
 /// A trace from elsewhere counts where the server has seen that it cannot
@@ -192,12 +206,14 @@ fn is_supplied(state: &State, supplied: Option<&Supplied>) -> bool {
     use crate::job::JobState;
     supplied.is_some_and(|supplied| {
         let blocked = state.blockers.iter().any(|blocker| {
-            blocker.seq == supplied.event && blocker.body.cause == BlockerCause::CaptureImpossible
+            blocker.seq == supplied.event && blocker.body.proves(BlockerCause::CaptureImpossible)
         });
-        let failed = state
-            .captures
-            .iter()
-            .any(|capture| capture.seq == supplied.event && capture.body.state == JobState::Failed);
+        // A server that an argument names may fail on purpose.
+        let failed = state.captures.iter().any(|capture| {
+            capture.seq == supplied.event
+                && capture.body.sealed_winner
+                && capture.body.state == JobState::Failed
+        });
         blocked || failed
     })
 }

@@ -1,10 +1,12 @@
 //! `external`: what is left lies outside, or everything that matters was tried.
 
+use super::evidence::target_reports;
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::State;
-use crate::campaign::events::{Blocker, BlockerCause, Citation, Outcome, Seen};
+use crate::campaign::events::{Blocker, BlockerCause, Citation, Outcome, StageBrief};
 use crate::gap::Verdict;
+use crate::trace::Stage;
 
 /// A kernel or cause below this share need not be answered for.
 const LEAST_SHARE_PCT: f64 = 1.0;
@@ -37,86 +39,104 @@ fn outside(state: &State, world: &World, cited: &[u64]) -> Vec<String> {
         changed.extend(differences);
     }
     changed.push(
-        "a blocker of cause hardware_support, missing_dependency, unsupported_backend or weights_not_loadable_fairly, with the log of a command that the server ran, named in evidence[]".to_owned(),
+        "a blocker of cause hardware_support, missing_dependency, unsupported_backend or weights_not_loadable_fairly, shown by the output of a command or job that the server ran, named in evidence[]".to_owned(),
     );
     changed
 }
 
 fn is_outside(blocker: &Blocker) -> bool {
-    let cause = matches!(
-        blocker.cause,
-        BlockerCause::HardwareSupport
-            | BlockerCause::MissingDependency
-            | BlockerCause::UnsupportedBackend
-            | BlockerCause::WeightsNotLoadableFairly
-    );
-    cause && matches!(blocker.seen, Seen::Command(_) | Seen::Job { .. })
+    let cause = [
+        BlockerCause::HardwareSupport,
+        BlockerCause::MissingDependency,
+        BlockerCause::UnsupportedBackend,
+        BlockerCause::WeightsNotLoadableFairly,
+    ];
+    cause.into_iter().any(|cause| blocker.proves(cause))
 }
 
 /// Kernels and causes that matter and that nothing in the log answers for.
 fn unanswered(state: &State, world: &World) -> Vec<String> {
-    let tree = match present(world) {
-        Ok(tree) => tree,
-        Err(problem) => return vec![problem],
-    };
-    let mut open = Vec::new();
-    let gap = state
+    match present(world) {
+        Ok(tree) => {
+            let mut open = unanswered_causes(state, tree);
+            open.extend(unanswered_kernels(state, world, tree));
+            open
+        }
+        Err(problem) => vec![problem],
+    }
+}
+
+fn unanswered_causes(state: &State, tree: &str) -> Vec<String> {
+    let newest = state
         .gaps
         .iter()
         .rev()
         .find(|gap| gap.body.verified_tree() == Some(tree));
-    match gap {
-        None => open.push("a gap decision at the present tree".to_owned()),
-        Some(gap) => {
-            let behind = gap
-                .body
-                .record
-                .scenarios
-                .iter()
-                .filter(|scenario| scenario.verdict == Verdict::Behind);
-            for scenario in behind {
-                for cause in scenario.attribution.iter().flatten() {
-                    if cause.share_pct >= LEAST_SHARE_PCT && !is_answered(state, &cause.cause) {
-                        open.push(format!(
-                            "cause `{}` of {} ({:.1}% of the gap)",
-                            cause.cause, scenario.scenario, cause.share_pct
-                        ));
-                    }
-                }
+    let Some(gap) = newest else {
+        return vec!["a gap decision at the present tree".to_owned()];
+    };
+    let behind = gap
+        .body
+        .record
+        .scenarios
+        .iter()
+        .filter(|scenario| scenario.verdict == Verdict::Behind);
+    behind
+        .flat_map(|scenario| {
+            let causes = scenario.attribution.iter().flatten();
+            causes
+                .filter(|cause| cause.share_pct >= LEAST_SHARE_PCT)
+                .filter(|cause| !is_answered(state, &cause.cause))
+                .map(|cause| {
+                    format!(
+                        "cause `{}` of {} ({:.1}% of the gap)",
+                        cause.cause, scenario.scenario, cause.share_pct
+                    )
+                })
+        })
+        .collect()
+}
+
+/// Of the newest table of each slow stage; all stages are slow where no cause
+/// names one.
+fn unanswered_kernels(state: &State, world: &World, tree: &str) -> Vec<String> {
+    let mut tables: Vec<&StageBrief> = Vec::new();
+    for report in target_reports(state, world, tree) {
+        for stage in report.body.stages.iter().filter(|s| !s.kernels.is_empty()) {
+            if tables.iter().all(|known| known.stage != stage.stage) {
+                tables.push(stage);
             }
         }
     }
-    let profile = state.profiles.iter().rev().find(|profile| {
-        profile.body.framework == state.target()
-            && (profile.body.source.verified_tree() == Some(tree)
-                || profile.tree.as_deref() == Some(tree))
+    if tables.is_empty() {
+        return vec!["a three-table report of the target at the present tree".to_owned()];
+    }
+    let mut slow: Vec<Stage> = Vec::new();
+    for cause in &state.root_causes {
+        if !slow.contains(&cause.body.stage) {
+            slow.push(cause.body.stage);
+        }
+    }
+    let has_table = |stage: &Stage| tables.iter().any(|table| table.stage == *stage);
+    let unseen = slow.iter().filter(|stage| !has_table(stage)).map(|stage| {
+        let stage = stage.as_str();
+        format!("a three-table report of the target's {stage} at the present tree")
     });
-    match profile {
-        None => open.push("a three-table report of the target at the present tree".to_owned()),
-        Some(profile) => {
-            let slow = |stage| {
-                let mut causes = state.root_causes.iter();
-                causes.any(|cause| cause.body.stage == stage)
-            };
-            let any_slow = profile.body.stages.iter().any(|stage| slow(stage.stage));
-            for stage in &profile.body.stages {
-                if any_slow && !slow(stage.stage) {
-                    continue;
-                }
-                for kernel in &stage.kernels {
-                    if kernel.share_pct >= LEAST_SHARE_PCT && !is_answered(state, &kernel.name) {
-                        open.push(format!(
-                            "kernel `{}` of {} ({:.1}%)",
-                            kernel.name,
-                            stage.stage.as_str(),
-                            kernel.share_pct
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    open
+    let kernels = tables
+        .iter()
+        .filter(|table| slow.is_empty() || slow.contains(&table.stage))
+        .flat_map(|table| table.kernels.iter().map(|kernel| (table.stage, kernel)))
+        .filter(|(_, kernel)| kernel.share_pct >= LEAST_SHARE_PCT)
+        .filter(|(_, kernel)| !is_answered(state, &kernel.name))
+        .map(|(stage, kernel)| {
+            format!(
+                "kernel `{}` of {} ({:.1}%)",
+                kernel.name,
+                stage.as_str(),
+                kernel.share_pct
+            )
+        });
+    unseen.chain(kernels).collect()
 }
 
 /// A closed attempt that cites it, an idea that was rejected with it as

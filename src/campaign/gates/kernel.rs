@@ -1,5 +1,6 @@
 //! `kernel`: the kernel matters, and what it must agree with is known.
 
+use super::evidence::target_reports;
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::State;
@@ -29,7 +30,10 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
                 .to_owned(),
         ],
         (Some(_), Err(problem)) => vec![problem],
-        (Some(kernel), Ok(tree)) => lacking(state, tree, kernel, plan.wired_in_exists),
+        (Some(kernel), Ok(tree)) => {
+            let share = share_pct(state, world, tree, kernel.name.trim());
+            lacking(state, tree, kernel, share, plan.wired_in_exists)
+        }
     };
     GateState::of(
         Gate::Kernel,
@@ -38,10 +42,15 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
     )
 }
 
-fn lacking(state: &State, tree: &str, kernel: &KernelTarget, wired_in: bool) -> Vec<String> {
+fn lacking(
+    state: &State,
+    tree: &str,
+    kernel: &KernelTarget,
+    share: Option<f64>,
+    wired_in: bool,
+) -> Vec<String> {
     let mut missing = Vec::new();
     let name = kernel.name.trim();
-    let share = share_pct(state, tree, name);
     if name.len() < TELLING {
         missing.push("`name`: the kernel, or its family, as the tables name it".to_owned());
     } else {
@@ -91,21 +100,14 @@ fn lacking(state: &State, tree: &str, kernel: &KernelTarget, wired_in: bool) -> 
 }
 
 /// The largest share that kernels of that name have in a slow stage.
-fn share_pct(state: &State, tree: &str, name: &str) -> Option<f64> {
+fn share_pct(state: &State, world: &World, tree: &str, name: &str) -> Option<f64> {
     let slow: Vec<_> = state
         .root_causes
         .iter()
         .filter(|cause| cause.seq > state.round_began())
         .map(|cause| cause.body.stage)
         .collect();
-    state
-        .profiles
-        .iter()
-        .filter(|profile| profile.body.framework == state.target())
-        .filter(|profile| {
-            profile.body.source.verified_tree() == Some(tree)
-                || profile.tree.as_deref() == Some(tree)
-        })
+    target_reports(state, world, tree)
         .flat_map(|profile| &profile.body.stages)
         .filter(|stage| slow.is_empty() || slow.contains(&stage.stage))
         .map(|stage| {
@@ -124,5 +126,5 @@ fn has_counters(state: &State, name: &str) -> bool {
         || state
             .blockers
             .iter()
-            .any(|blocker| blocker.body.cause == BlockerCause::CounterPermission)
+            .any(|blocker| blocker.body.proves(BlockerCause::CounterPermission))
 }

@@ -1,5 +1,6 @@
 //! `one_percent`: there is a gap to work on.
 
+use super::evidence::target_reports;
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::events::{Citation, GapChecked, Table};
@@ -17,7 +18,7 @@ pub fn one_percent(state: &State, world: &World, cites: &[Citation]) -> GateStat
         Err(problem) => vec![problem],
         Ok(gap) => {
             let scenarios = &gap.body.record.scenarios;
-            let explains = || explained_half(state, cites);
+            let explains = || explained_half(state, world, cites);
             let open = scenarios.iter().any(is_clear)
                 || (scenarios.iter().any(is_at_the_cap) && explains());
             if open {
@@ -70,10 +71,15 @@ fn is_at_the_cap(gap: &ScenarioGap) -> bool {
     gap.n >= MAX_REPEATS && gap.gap_pct.is_some_and(|gap| gap < 0.0)
 }
 
-fn explained_half(state: &State, cites: &[Citation]) -> bool {
+/// Only a report that counts explains anything.
+fn explained_half(state: &State, world: &World, cites: &[Citation]) -> bool {
+    let Ok(tree) = present(world) else {
+        return false;
+    };
+    let counts = |event: u64| target_reports(state, world, tree).any(|report| report.seq == event);
     cites
         .iter()
-        .filter(|citation| citation.table == Table::Comparison)
+        .filter(|citation| citation.table == Table::Comparison && counts(citation.event))
         .filter_map(|citation| state.cited(citation).ok())
         .any(|cited| {
             cited.framework.as_deref() == Some(state.target())

@@ -13,6 +13,7 @@ use crate::campaign::state::Attempt;
 use crate::campaign::{Campaign, checks, improvement, seen};
 use crate::disk;
 use crate::fault::Fault;
+use crate::git::PATCH;
 
 /// Starts the checks of the open attempt where this tree has none; the close
 /// is refused until they have ended.
@@ -244,7 +245,7 @@ fn patch(moment: &Moment<'_>, id: &str, base: &str, tree: &str) -> Result<Option
         return Ok(None);
     };
     let diff = Git::at(&head.path)
-        .output(&["diff", "--binary", "--full-index", base, tree])
+        .output(&[&PATCH[..], &["--no-relative", base, tree]].concat())
         .map_err(|problem| invalid(KIND, problem))?;
     let path = moment.campaign.root.join(format!("patches/{id}.patch"));
     disk::write_atomic(&path, &diff)?;

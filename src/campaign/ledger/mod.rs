@@ -6,6 +6,7 @@
 
 mod attempt;
 mod blocker;
+mod causes;
 mod cites;
 mod close;
 mod ideas;
@@ -89,8 +90,8 @@ pub fn update(campaign: &Campaign, entry: LedgerEntry) -> Result<LedgerRecord, F
         LedgerEntry::SourceIdea(body) => write(campaign, |moment| ideas::source(moment, body)),
         LedgerEntry::RejectedIdea(body) => write(campaign, |moment| ideas::rejected(moment, body)),
         LedgerEntry::Blocker(request) => {
-            let seen = blocker::see(campaign, &request)?;
-            write(campaign, |moment| blocker::check(moment, request, seen))
+            let fact = blocker::see(campaign, &request)?;
+            write(campaign, |moment| blocker::check(moment, request, fact))
         }
         LedgerEntry::RoundEnd(request) => {
             write(campaign, |moment| round_end::check(moment, request))

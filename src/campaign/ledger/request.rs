@@ -102,14 +102,17 @@ pub struct BlockerRequest {
     /// Absolute path that should exist and does not.
     #[serde(default)]
     pub missing_path: Option<PathBuf>,
-    /// Command that fails, as an argument array; the server runs it now.
+    /// Command that fails, as an argument array; the server runs it now. It must
+    /// be a program that can know of the cause, and its output must say so:
+    /// `references/blocker-causes.toml`.
     #[serde(default)]
     pub command: Vec<String>,
     /// Time limit of that command in seconds, 1 to 600.
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 600))]
     pub timeout_s: u32,
-    /// Job of the server that failed.
+    /// Job of the server that failed, or in which every row of `framework` did,
+    /// for a reason that shows the cause.
     #[serde(default)]
     pub job_id: Option<String>,
 }
@@ -179,7 +182,7 @@ impl LedgerKind {
                 r#"{"kind": "rejected_idea", "claim": "a faster GEMM", "reason": "both engines run the same cuBLAS kernel", "evidence": [{"event": 14, "table": "kernel", "part": "decode", "row": "nvjet_gemm"}]}"#
             }
             Self::Blocker => {
-                r#"{"kind": "blocker", "cause": "counter_permission", "detail": "ncu may not read counters here", "command": ["ncu", "--set", "basic", "true"]}"#
+                r#"{"kind": "blocker", "cause": "counter_permission", "detail": "ncu may not read counters here", "command": ["ncu", "--set", "basic", "/abs/one-kernel"]}"#
             }
             Self::RoundEnd => {
                 r#"{"kind": "round_end", "summary": "fused RMSNorm: +2.1%", "next_patch": "fuse QK norm and RoPE"}"#

@@ -41,7 +41,7 @@ fn capture_of<'a>(state: &'a State, path: &Path) -> Option<&'a Recorded<CaptureE
 /// What shows that a trace of a framework could not be captured here.
 fn supplied(state: &State, framework: &str) -> Option<Supplied> {
     let blocked = state.blockers.iter().rev().find(|blocker| {
-        blocker.body.cause == BlockerCause::CaptureImpossible
+        blocker.body.proves(BlockerCause::CaptureImpossible)
             && blocker
                 .body
                 .framework
@@ -49,7 +49,9 @@ fn supplied(state: &State, framework: &str) -> Option<Supplied> {
                 .is_none_or(|named| named == framework)
     });
     let failed = state.captures.iter().rev().find(|capture| {
-        capture.body.framework == framework && capture.body.state == JobState::Failed
+        capture.body.framework == framework
+            && capture.body.sealed_winner
+            && capture.body.state == JobState::Failed
     });
     blocked
         .map(|blocker| blocker.seq)

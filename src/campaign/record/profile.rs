@@ -134,7 +134,7 @@ fn brief(stage: &StageRecord) -> StageBrief {
         kernels: stage
             .kernels
             .iter()
-            .filter(|row| row.share_pct >= LEAST_SHARE_PCT)
+            .filter(|row| row.share_pct >= LEAST_SHARE_PCT && !row.remainder)
             .map(kernel)
             .collect(),
         overlap: stage

@@ -93,7 +93,7 @@ mod tests {
             hardware: crate::campaign::sample::inputs().hardware,
             ..crate::campaign::sample::inputs()
         };
-        let (campaign, _) = open(dir.path(), request).unwrap();
+        let campaign = open(dir.path(), request).unwrap().campaign;
         (dir, campaign)
     }
 

@@ -91,7 +91,10 @@ fn make(campaign: &Campaign, state: &State, world: &World) -> Result<NewEvent, C
 }
 
 /// The plans of jobs, oldest first.
-fn plans<'a>(campaign: &Campaign, ids: impl Iterator<Item = &'a str>) -> IndexMap<String, Plan> {
+pub fn plans<'a>(
+    campaign: &Campaign,
+    ids: impl Iterator<Item = &'a str>,
+) -> IndexMap<String, Plan> {
     ids.filter_map(|id| {
         let folder = JobFolder {
             id: id.to_owned(),

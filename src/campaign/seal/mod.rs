@@ -4,6 +4,7 @@
 mod make;
 mod revalidate;
 
+pub(super) use make::plans;
 pub use make::seal;
 pub use revalidate::{Changes, revalidation};
 

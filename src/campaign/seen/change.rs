@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::campaign::checkout::Git;
 use crate::campaign::gates::{Change, ChangedFile, FileKind};
+use crate::git::TEXT_DIFF;
 
 /// Which paths of a checkout are code, parameters, tests.
 #[derive(Debug, Deserialize)]
@@ -60,7 +61,8 @@ pub fn change_between(checkout: &Path, base: &str, tree: &str) -> Result<Change,
         .as_ref()
         .ok_or("references/code-areas.toml cannot be read")?;
     let git = Git::at(checkout);
-    let names = git.output(&["diff", "--name-only", "--no-renames", "-z", base, tree])?;
+    let names = ["--no-relative", "--name-only", "-z", base, tree];
+    let names = git.output(&[&TEXT_DIFF[..], &names].concat())?;
     let names = String::from_utf8_lossy(&names).into_owned();
     let layout = areas
         .areas
@@ -82,15 +84,8 @@ pub fn change_between(checkout: &Path, base: &str, tree: &str) -> Result<Change,
     for file in &change.files {
         if file.kind == FileKind::Test {
             let path = file.path.to_string_lossy();
-            let diff = git.output(&[
-                "diff",
-                "--no-renames",
-                "--unified=0",
-                base,
-                tree,
-                "--",
-                &path,
-            ])?;
+            let range = ["--unified=0", base, tree, "--", &*path];
+            let diff = git.output(&[&TEXT_DIFF[..], &range].concat())?;
             let (removed, skips) = areas.test_changes(&path, &String::from_utf8_lossy(&diff));
             change.removed_tests.extend(removed);
             change.skips.extend(skips);
@@ -221,6 +216,11 @@ mod tests {
                 ),
             ],
         );
+        // Neither settings nor attributes blind the look at tests.
+        git(dir.path(), &["config", "color.ui", "always"]);
+        git(dir.path(), &["config", "diff.external", "true"]);
+        let attributes = dir.path().join(".git/info/attributes");
+        std::fs::write(attributes, "test/** -diff\n").unwrap();
         let change = change_between(dir.path(), &base, &tree).unwrap();
         let kinds: Vec<_> = change
             .files

@@ -1,7 +1,8 @@
 //! Which files of the log are no longer what they were.
 //!
-//! A file is hashed again only when its size, time or inode are not those of
-//! the last look; what was seen is kept in the user's state folder.
+//! A file is hashed again only when its size, times or place on disk are not
+//! those of the last look; what was seen is kept in the user's state folder.
+//! The time of the last change to the inode cannot be set back by a program.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +20,9 @@ use crate::{disk, sha256};
 struct Look {
     size: u64,
     modified: (i64, i64),
-    inode: u64,
+    changed: (i64, i64),
+    /// Device and inode.
+    place: (u64, u64),
     /// Hash by length of the hashed part; 0 is the whole.
     hashes: BTreeMap<u64, String>,
 }
@@ -104,14 +107,15 @@ fn difference(file: &FileHash, looks: &mut BTreeMap<PathBuf, Look>) -> Option<St
     let now = Look {
         size: meta.len(),
         modified: (meta.mtime(), meta.mtime_nsec()),
-        inode: meta.ino(),
+        changed: (meta.ctime(), meta.ctime_nsec()),
+        place: (meta.dev(), meta.ino()),
         hashes: BTreeMap::new(),
     };
     let look = looks
         .entry(file.path.clone())
         .or_insert_with(|| now.clone());
-    let same = (look.size, look.modified, look.inode) == (now.size, now.modified, now.inode);
-    if !same {
+    let stamp = |look: &Look| (look.size, look.modified, look.changed, look.place);
+    if stamp(look) != stamp(&now) {
         *look = now;
     }
     let part = file.bytes.unwrap_or(0);
@@ -160,6 +164,11 @@ mod tests {
         std::fs::write(&path, b"abcdef").unwrap();
         assert!(check(&whole).is_some());
         assert_eq!(check(&growing), None);
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, b"Xbcdef").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(before).unwrap();
+        assert!(check(&growing).is_some(), "its time was set back");
         std::fs::write(&path, b"ab").unwrap();
         assert!(check(&growing).unwrap().contains("2 bytes, 3 were"));
         std::fs::write(&path, b"abX").unwrap();

@@ -164,9 +164,10 @@ fn open(
     if let Some(plan) = &arguments.plan {
         request = campaign::from_plan(request, &bench::plan_from(plan, workspace)?);
     }
-    let (campaign, resumed) = campaign::open(workspace, request)?;
-    let mut record = record(&campaign, workspace, arguments, caller, Vec::new())?;
-    record.status.resumed = Some(resumed);
+    let opened = campaign::open(workspace, request)?;
+    let campaign = &opened.campaign;
+    let mut record = record(campaign, workspace, arguments, caller, opened.warnings)?;
+    record.status.resumed = Some(opened.resumed);
     Ok(record)
 }
 

@@ -163,6 +163,12 @@ fn one_percent_wants_a_clear_gap_or_a_row_that_explains_it() {
     at_the_cap(&mut state);
     let norm = cite(11, Table::Comparison, "norm");
     assert!(one_percent(&state, &world, std::slice::from_ref(&norm)).open);
+    let mut given = state.clone();
+    given.profiles[0].body.capture_job = None;
+    assert!(
+        !one_percent(&given, &world, std::slice::from_ref(&norm)).open,
+        "a trace that an argument names explains nothing"
+    );
     state.profiles[0].body.comparison[0].classes[0].gap_share_pct = 49.0;
     assert!(!one_percent(&state, &world, &[norm]).open);
 }

@@ -110,6 +110,15 @@ fn baseline_wants_every_framework_or_a_seen_reason() {
             ("vllm: no row is ok (out of memory)", |state, _| {
                 vllm_fails(state)
             }),
+            ("vllm: no row is ok (out of memory)", |state, _| {
+                vllm_fails(state);
+                let mut elsewhere = blocker(5, BlockerCause::FrameworkFails, failed_job());
+                elsewhere.body.of_framework = false;
+                state.blockers.push(elsewhere);
+                let mut unsaid = blocker(6, BlockerCause::FrameworkFails, failed_job());
+                unsaid.body.shown_by = None;
+                state.blockers.push(unsaid);
+            }),
             ("version and help", |state, _| vllm(state).version = None),
             ("version and help", |state, _| vllm(state).help.clear()),
             ("only with `backend: pytorch`, not trt", |state, _| {

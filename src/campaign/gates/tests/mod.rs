@@ -14,6 +14,7 @@ use crate::campaign::sample::*;
 use crate::gap::{Other, Unfair, Verdict};
 use crate::history::{DecisionNote, Finding};
 use crate::job::JobState;
+use crate::trace::Stage;
 
 type Spoil = fn(&mut State, &mut World);
 type Rule = fn(&State, &World) -> GateState;
@@ -72,6 +73,8 @@ fn blocker(seq: u64, cause: BlockerCause, seen: Seen) -> crate::campaign::Record
             cause,
             detail: "it does not start".to_owned(),
             framework: Some("vllm".to_owned()),
+            shown_by: Some("no kernel image is available".to_owned()),
+            of_framework: true,
             seen,
         },
     )

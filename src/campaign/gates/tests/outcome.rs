@@ -237,6 +237,12 @@ fn external_wants_a_command_that_the_server_ran() {
     for not_enough in [&[][..], &[21], &[22], &[4], &[99]] {
         assert!(!external(&state, &world, not_enough), "{not_enough:?}");
     }
+    let shown_by = state.blockers[0].body.shown_by.take();
+    assert!(
+        !external(&state, &world, &[20]),
+        "a command that fails is not yet a reason"
+    );
+    state.blockers[0].body.shown_by = shown_by;
     state.blockers[0].files = rest_on(&mut world, "/c/log");
     assert!(!external(&state, &world, &[20]), "its log was changed");
 }
@@ -316,6 +322,48 @@ fn the_limit_is_judged_at_the_present_tree() {
     closed_by("not clean", |_, world| {
         head(world).dirty = vec!["a".to_owned()]
     });
+}
+
+#[test]
+fn at_the_limit_only_reports_that_count_are_looked_at_and_the_newest_of_each_stage() {
+    let (mut state, world) = ready();
+    let kernels = |state: &State| -> Vec<String> {
+        let missing = external(state, &world, Outcome::AtLimit, &[]).missing;
+        missing
+            .into_iter()
+            .filter(|item| !item.starts_with("cause"))
+            .collect()
+    };
+    assert_eq!(kernels(&state).len(), 2);
+    // A trace that an argument names.
+    let mut given = profile("sglang", TREE);
+    given.capture_job = None;
+    given.source = TargetSource::default();
+    given.stages[0].kernels.truncate(1);
+    state.profiles.push(event(30, given));
+    assert_eq!(kernels(&state).len(), 2);
+    // A capture of another stage.
+    let mut prefill = profile("sglang", TREE);
+    prefill.stages[0].stage = Stage::Prefill;
+    state.profiles.push(event(31, prefill));
+    let left = kernels(&state);
+    assert!(
+        left.len() == 2 && left.iter().all(|item| item.contains("of decode")),
+        "{left:?}"
+    );
+    let mut cause = root_cause();
+    cause.stage = Stage::Prefill;
+    state.root_causes.push(event(32, cause));
+    assert_eq!(kernels(&state).len(), 4);
+    state.profiles.pop();
+    assert!(
+        kernels(&state)[0].contains("report of the target's prefill"),
+        "{:?}",
+        kernels(&state)
+    );
+    state.profiles.remove(0);
+    let left = kernels(&state);
+    assert!(left[0].contains("a three-table report"), "{left:?}");
 }
 
 #[test]
