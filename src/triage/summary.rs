@@ -4,8 +4,9 @@ use super::record::{Advice, FusionStatus, KernelRow, StageRecord, TriageRecord};
 use super::units::rounded;
 use crate::trace::KernelCategory;
 
-/// Bytes of a record that is read in one go: about 2,000 tokens.
-const MOST_BYTES: usize = 6_000;
+/// Bytes of a record that is read in one go, about 2,000 tokens, less what a
+/// capture says of its job.
+const MOST_BYTES: usize = 5_400;
 
 /// What is kept of a record, and of the tables of each stage.
 #[derive(Clone, Copy)]

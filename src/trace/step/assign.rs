@@ -1,6 +1,7 @@
 //! Tying GPU work to annotated steps by the call that launched it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::super::category::{CategoryColumn, KernelCategory};
 use super::super::index::{SpanIndex, StepIndex, ThreadId};
@@ -15,11 +16,12 @@ pub(super) fn assign(trace: &Trace, categories: &CategoryColumn, steps: &mut Ste
     let lookup = Lookup::new(trace, steps);
     // The kernels of one graph launch mostly follow each other.
     let mut last: Option<(LaunchIndex, Option<(StepIndex, bool)>)> = None;
+    let mut near = None;
     for row in 0..trace.gpu.len() {
         let found = match (trace.gpu.launch[row], last) {
             (Some(launch), Some((known, found))) if launch == known => found,
             (Some(launch), _) => {
-                let found = lookup.of_launch(trace, launch);
+                let found = lookup.of_launch(trace, launch, &mut near);
                 last = Some((launch, found));
                 found
             }
@@ -83,6 +85,13 @@ fn give_up_cut_pass(trace: &Trace, categories: &CategoryColumn, steps: &mut Step
     last.gpu.retain(kept);
 }
 
+/// Launches of a thread that are inside one step, and in none that began later.
+struct Near {
+    thread: ThreadId,
+    span: Range<i64>,
+    step: StepIndex,
+}
+
 struct Lookup {
     /// Steps of each thread: start, end, step; in order of start.
     by_thread: HashMap<ThreadId, Vec<(i64, i64, StepIndex)>>,
@@ -135,10 +144,22 @@ impl Lookup {
     }
 
     /// The step of a launch and whether it was made inside the annotation.
-    fn of_launch(&self, trace: &Trace, launch: LaunchIndex) -> Option<(StepIndex, bool)> {
+    /// `near` is the step of a launch before, which it mostly shares.
+    fn of_launch(
+        &self,
+        trace: &Trace,
+        launch: LaunchIndex,
+        near: &mut Option<Near>,
+    ) -> Option<(StepIndex, bool)> {
         let row = launch.row();
         let at = trace.launches.start_ns[row];
         let thread = trace.launches.thread[row];
+        if let Some(near) = near
+            && near.thread == thread
+            && near.span.contains(&at)
+        {
+            return Some((near.step, true));
+        }
         let own = self.by_thread.get(&thread);
         let steps = own.or_else(|| self.by_thread.get(&self.only?))?;
         let after = steps.partition_point(|step| step.0 <= at);
@@ -148,6 +169,14 @@ impl Lookup {
             .take(4)
             .find(|step| step.1 >= at);
         if let Some(step) = inside {
+            if steps[..after].last().is_some_and(|last| last.2 == step.2) {
+                let next = steps.get(after).map_or(i64::MAX, |next| next.0);
+                *near = Some(Near {
+                    thread,
+                    span: step.0..next.min(step.1.saturating_add(1)),
+                    step: step.2,
+                });
+            }
             return Some((step.2, true));
         }
         let around = trace
