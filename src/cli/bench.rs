@@ -11,6 +11,7 @@ use super::output::{self, Mood, Output};
 use crate::bench::{self, BenchRecord, Phase, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
+use crate::remote;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,7 +49,9 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
         (Some(id), _) => {
             let job = job::open(id)?;
             if args.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             job
         }

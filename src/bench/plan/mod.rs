@@ -2,10 +2,12 @@
 
 mod check;
 mod error;
+mod executor;
 mod framework;
 mod read;
 
 pub use error::PlanError;
+pub use executor::{Executor, ExecutorKind};
 pub use framework::{Framework, Source};
 pub use read::{from_path, from_value};
 

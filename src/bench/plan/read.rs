@@ -56,9 +56,11 @@ fn written(text: &str, error: &serde_saphyr::Error, origin: &Origin) -> PlanErro
     }
 }
 
-/// Takes ``unknown field `x`, expected one of a, b`` apart.
+/// Takes ``unknown field `x`, expected one of a, b`` apart, variants too.
 fn unknown_field(problem: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = problem.strip_prefix("unknown field `")?;
+    let rest = problem
+        .strip_prefix("unknown field `")
+        .or_else(|| problem.strip_prefix("unknown variant `"))?;
     let (stray, rest) = rest.split_once('`')?;
     let list = rest
         .split_once("expected one of ")
