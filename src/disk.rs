@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::crash::{Point, point};
+
 /// A read or write that failed, with the path that it was about.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -66,6 +68,7 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), DiskError> {
         let mut file = File::create(&aside)?;
         file.write_all(content)?;
         file.sync_all()?;
+        point(Point::Aside);
         fs::rename(&aside, path)
     })();
     if written.is_err() {

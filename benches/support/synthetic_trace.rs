@@ -1,16 +1,18 @@
 //! Writes a trace of any size with the shape of real ones: a dense model under
-//! two-way tensor parallelism, one in four steps an eager prefill with Python
-//! stacks, three in four a decode step that replays one CUDA graph.
+//! two-way tensor parallelism, one in eight steps an eager prefill with Python
+//! stacks, the others decode steps that replay one CUDA graph. Two million events
+//! are 640 MB, a fifth of them kernels.
 
 use std::io::{self, Write};
 
 const LAYERS: u32 = 28;
 /// Frames of the scheduler's own Python work around each step.
-const SCHEDULER_FRAMES: u32 = 1_400;
+const SCHEDULER_FRAMES: u32 = 280;
 const BASE_US: f64 = 4_643_977_800_000.0;
 
-/// What a layer launches, with its usual length in microseconds.
-const LAYER_KERNELS: [(&str, f64); 15] = [
+/// What a layer launches, with its usual length in microseconds; the names are
+/// as long as real ones.
+const LAYER_KERNELS: [(&str, f64); 16] = [
     (
         "void flashinfer::norm::FusedAddRMSNormKernel<8u, __nv_bfloat16>(__nv_bfloat16*, __nv_bfloat16*, __nv_bfloat16*, unsigned int, unsigned int, unsigned int, float, float)",
         2.6,
@@ -29,7 +31,11 @@ const LAYER_KERNELS: [(&str, f64); 15] = [
         1.5,
     ),
     (
-        "void cutlass::device_kernel<flash::enable_sm90_or_later<flash::FlashAttnFwdSm90<flash::CollectiveMainloopFwdSm90<2, cute::tuple<cute::C<1>, cute::C<1>, cute::C<1> >, cute::tuple<cute::C<128>, cute::C<128>, cute::C<128> >, 128, cutlass::bfloat16_t, float, cutlass::arch::Sm90, true, false, false, true, true, false, true, true, false, false, false, false> > > >(flash::Params)",
+        "void at::native::elementwise_kernel<128, 4, at::native::gpu_kernel_impl_nocast<at::native::direct_copy_kernel_cuda(at::TensorIteratorBase&)::{lambda()#3}::operator()() const::{lambda()#12}::operator()() const::{lambda(c10::BFloat16)#1}>(at::TensorIteratorBase&, at::native::direct_copy_kernel_cuda(at::TensorIteratorBase&)::{lambda()#3}::operator()() const::{lambda()#12}::operator()() const::{lambda(c10::BFloat16)#1} const&)::{lambda(int)#1}>(int, at::native::gpu_kernel_impl_nocast<at::native::direct_copy_kernel_cuda(at::TensorIteratorBase&)::{lambda()#3}::operator()() const::{lambda()#12}::operator()() const::{lambda(c10::BFloat16)#1}>(at::TensorIteratorBase&, at::native::direct_copy_kernel_cuda(at::TensorIteratorBase&)::{lambda()#3}::operator()() const::{lambda()#12}::operator()() const::{lambda(c10::BFloat16)#1} const&)::{lambda(int)#1})",
+        1.6,
+    ),
+    (
+        "void cutlass::device_kernel<flash::enable_sm90_or_later<flash::FlashAttnFwdSm90<flash::CollectiveMainloopFwdSm90<2, cute::tuple<cute::C<1>, cute::C<1>, cute::C<1> >, cute::tuple<cute::C<64>, cute::C<128>, cute::C<128> >, 128, cutlass::bfloat16_t, float, cutlass::arch::Sm90, true, false, false, true, true, false, false, false, true, true, true, false, false, cutlass::bfloat16_t, false, 1>, flash::CollectiveEpilogueFwd<cute::tuple<cute::C<64>, cute::C<128>, cute::C<128> >, cute::tuple<cute::C<1>, cute::C<1>, cute::C<1> >, cutlass::bfloat16_t, cutlass::arch::Sm90, 128, true, true, false, false>, flash::VarlenDynamicPersistentTileScheduler<64, 128, 128, 128, false, true, true, true, true, true> > > >(flash::enable_sm90_or_later<flash::FlashAttnFwdSm90<flash::CollectiveMainloopFwdSm90<2, cute::tuple<cute::C<1>, cute::C<1>, cute::C<1> >, cute::tuple<cute::C<64>, cute::C<128>, cute::C<128> >, 128, cutlass::bfloat16_t, float, cutlass::arch::Sm90, true, false, false, true, true, false, false, false, true, true, true, false, false, cutlass::bfloat16_t, false, 1>, flash::CollectiveEpilogueFwd<cute::tuple<cute::C<64>, cute::C<128>, cute::C<128> >, cute::tuple<cute::C<1>, cute::C<1>, cute::C<1> >, cutlass::bfloat16_t, cutlass::arch::Sm90, 128, true, true, false, false>, flash::VarlenDynamicPersistentTileScheduler<64, 128, 128, 128, false, true, true, true, true, true> > >::Params)",
         7.0,
     ),
     (
@@ -38,7 +44,7 @@ const LAYER_KERNELS: [(&str, f64); 15] = [
     ),
     ("nvjet_sm90_tst_64x8_64x16_2x1_v_bz_splitK_TNT", 8.0),
     (
-        "void cublasLt::splitKreduce_kernel<32, 16, int, float, __nv_bfloat16, float, __nv_bfloat16, false, float, __nv_bfloat16>(int)",
+        "void cublasLt::splitKreduce_kernel<32, 16, int, float, __nv_bfloat16, float, __nv_bfloat16, false, float, __nv_bfloat16, __nv_bfloat16, true, false, false, false>(cublasLt::cublasSplitKParams<float>, float const*, __nv_bfloat16 const*, float*, __nv_bfloat16*, float const*, float const*, __nv_bfloat16 const*, float const*, __nv_bfloat16*, void*, long, float*, int*, float*, float*, float const*, float const*, float const*, float const*, float const*)",
         1.8,
     ),
     (
@@ -92,7 +98,7 @@ pub fn write(out: &mut impl Write, events: u64) -> io::Result<u64> {
     writer.head()?;
     let mut step = 0u32;
     while writer.written < events {
-        if step.is_multiple_of(4) {
+        if step.is_multiple_of(8) {
             writer.eager_prefill()?;
         } else {
             writer.decode_replay()?;

@@ -80,6 +80,7 @@ pub fn import_results(request: &ImportRequest) -> Result<ImportRecord, BenchErro
             request.rows.display()
         ));
     }
+    warnings.extend(by_several_clients(&rows));
     let has_sglang = rows.iter().any(|row| row.framework == "sglang");
     let target = match rows.first() {
         Some(first) if !has_sglang => first.framework.as_str(),
@@ -94,6 +95,23 @@ pub fn import_results(request: &ImportRequest) -> Result<ImportRecord, BenchErro
         rows: rows.iter().map(brief).collect(),
         candidates_path: request.rows.clone(),
         warnings,
+    })
+}
+
+/// Two engines, each measured by another client, do not compare.
+fn by_several_clients(rows: &[Row]) -> Option<String> {
+    let mut clients: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row.client.as_deref())
+        .collect();
+    clients.sort_unstable();
+    clients.dedup();
+    (clients.len() > 1).then(|| {
+        format!(
+            "these runs are by {}: rows of different clients do not compare, their prompts and \
+             definitions differ; a gap between them is refused as unfair",
+            clients.join(" and ")
+        )
     })
 }
 

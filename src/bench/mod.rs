@@ -9,6 +9,7 @@ mod cost;
 mod error;
 mod failure;
 mod fairness;
+mod foreseen;
 pub(crate) mod gpus;
 pub mod import;
 mod imported;
@@ -61,9 +62,16 @@ pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
 pub use source::SourceState;
-pub use winner::{Winner, WinnerQuery, winner};
+pub use winner::{MeasuredVersion, SealedCommand, SealedCommands, Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};
+
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("timeline-sources.toml", |_| {
+    timeline::SOURCES.problem()
+})];
 
 /// `result.json` of a benchmark job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

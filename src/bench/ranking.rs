@@ -32,6 +32,25 @@ pub struct Standing {
     pub gpu_count: u32,
 }
 
+impl Standing {
+    /// The scenario with its load, for people.
+    pub fn place(&self) -> String {
+        place(&self.scenario, self.request_rate, self.max_concurrency)
+    }
+}
+
+/// A scenario at a load: `chat at 8 req/s, 16 in flight`.
+pub fn place(scenario: &str, request_rate: Option<f64>, max_concurrency: Option<u32>) -> String {
+    let mut place = scenario.to_owned();
+    if let Some(rate) = request_rate {
+        place.push_str(&format!(" at {rate} req/s"));
+    }
+    if let Some(cap) = max_concurrency {
+        place.push_str(&format!(", {cap} in flight"));
+    }
+    place
+}
+
 /// The standings of every candidate in every scenario and load, best first
 /// within each. Measured rows count where a candidate has any, else search rows.
 pub fn standings(rows: &[Row]) -> Vec<Vec<Standing>> {

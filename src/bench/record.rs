@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
-use super::ranking::Standing;
+use super::ranking::{Standing, place};
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
 use super::session::Phase;
@@ -51,6 +51,11 @@ pub struct BriefRow {
     pub framework: String,
     pub candidate_id: String,
     pub scenario: String,
+    /// Requests a second; absent for all at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_rate: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
     pub phase: Phase,
     pub repeat: u32,
     pub status: RowStatus,
@@ -64,6 +69,13 @@ pub struct BriefRow {
     pub p50_ttft_ms: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_tpot_ms: Option<f64>,
+}
+
+impl BriefRow {
+    /// The scenario with its load, for people.
+    pub fn place(&self) -> String {
+        place(&self.scenario, self.request_rate, self.max_concurrency)
+    }
 }
 
 /// More rows than this are asked for with `detail: full`.
@@ -121,6 +133,8 @@ fn brief(row: &Row) -> BriefRow {
         framework: row.framework.clone(),
         candidate_id: row.candidate_id.clone(),
         scenario: row.workload.scenario.clone(),
+        request_rate: row.workload.request_rate,
+        max_concurrency: row.workload.max_concurrency,
         phase: row.phase,
         repeat: row.repeat,
         status: row.status,

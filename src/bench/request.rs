@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::BenchError;
 use super::cost::{Cost, estimate};
+use super::foreseen;
 use super::lineup::Lineup;
 use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
@@ -129,7 +130,7 @@ fn place_job(
 /// Refuses a job that could not run, and tells what it would cost.
 fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     let plan = &payload.plan;
-    launch::resolve(&plan.hardware.gpu_ids)?;
+    let gpus = launch::resolve(&plan.hardware.gpu_ids)?;
     Prompts::of(plan)?;
     let lineup = Lineup::of(plan);
     let longest = longest(plan);
@@ -145,7 +146,9 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
         argv(plan, framework, candidate, 0)?;
     }
     crate::disk::create_dir(&payload.output_dir)?;
-    Ok(estimate(plan, &lineup, &payload.rows_path()))
+    let mut cost = estimate(plan, &lineup, &payload.rows_path());
+    cost.warnings.extend(foreseen::unwatched(&gpus));
+    Ok(cost)
 }
 
 /// Tokens of the longest scenario, prompt and output together.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::failure::RunFailure;
-use super::gpus;
 use super::launching::{self, Kept};
 use super::lineup::Lineup;
 use super::max_load::MaxLoad;
@@ -25,6 +24,7 @@ use super::rows_file::{self, RowsError};
 use super::rows_written::RowCount;
 use super::session::{self, Phase, Session};
 use super::{BenchError, BenchResult};
+use super::{foreseen, gpus};
 use crate::fault::Fault;
 use crate::job::{JobHandle, Outcome};
 use crate::launch::{self, GpuId};
@@ -112,6 +112,7 @@ impl Runner {
 
     async fn run(mut self) -> Result<Option<BenchResult>, BenchError> {
         self.gpus = launch::resolve(&self.plan().hardware.gpu_ids)?;
+        self.warnings.extend(foreseen::unwatched(&self.gpus));
         let patience = Duration::from_secs(self.plan().timeouts.wait_for_gpu_s);
         let gpu_ids = &self.plan().hardware.gpu_ids;
         let Some(_lock) = gpus::take(gpu_ids, self.deadline, patience, &self.job).await? else {

@@ -69,9 +69,22 @@ impl SourceState {
     pub fn key(&self) -> String {
         match &self.dirty_sha256 {
             None => self.tree.clone(),
-            Some(dirty) => format!("{}-{}", self.tree, &dirty[..dirty.len().min(12)]),
+            Some(dirty) => format!("{}-{}", self.tree, shortened(dirty)),
         }
     }
+
+    /// The same with both hashes short, for names of folders.
+    pub fn short_key(&self) -> String {
+        let tree = shortened(&self.tree);
+        match &self.dirty_sha256 {
+            None => tree.to_owned(),
+            Some(dirty) => format!("{tree}-{}", shortened(dirty)),
+        }
+    }
+}
+
+fn shortened(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }
 
 /// Sizes and times of untracked files: git tells only their names.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::max_load::MaxLoad;
 use super::metrics::Verdict;
-use super::ranking::{Standing, standings};
+use super::ranking::{Standing, place, standings};
 use super::row::{Row, RowStatus};
 use super::session::Phase;
 
@@ -38,7 +38,7 @@ pub fn summary(rows: &[Row], job_id: &str, warnings: &[String], loads: &[MaxLoad
 /// The winner of each scenario and load, with its command ready to paste.
 pub fn winning_commands(rows: &[Row]) -> String {
     let mut text = String::from(
-        "# Winning commands\n\nPort 0 stands for any free port; secrets are replaced.\n",
+        "# Winning commands\n\nAs they were launched; any free port will do. Secrets are replaced.\n",
     );
     for cell in standings(rows) {
         let Some(best) = cell.iter().find(|standing| standing.ok > 0) else {
@@ -75,6 +75,8 @@ fn row_of<'a>(standing: &Standing, rows: &'a [Row]) -> Option<&'a Row> {
         row.framework == standing.framework
             && row.candidate_id == standing.candidate_id
             && row.workload.scenario == standing.scenario
+            && row.workload.request_rate == standing.request_rate
+            && row.workload.max_concurrency == standing.max_concurrency
             && row.status == RowStatus::Ok
     })
 }
@@ -129,7 +131,7 @@ fn comparison(text: &mut String, cells: &[Vec<Standing>]) {
                 if standing.sla_passed {
                     "passed"
                 } else {
-                    "broken"
+                    "missed"
                 },
                 number(standing.request_throughput, 3),
                 number(standing.output_token_throughput, 1),
@@ -184,7 +186,7 @@ fn failures(text: &mut String, rows: &[Row]) {
     for row in rows.iter().filter(compared) {
         let reason = match row.status {
             RowStatus::Ok if row.sla.passed => continue,
-            RowStatus::Ok => format!("SLA: {}", row.sla.broken.join("; ")),
+            RowStatus::Ok => format!("missed the SLA: {}", row.sla.broken.join("; ")),
             status => format!(
                 "{status}: {}",
                 row.failure_reason
@@ -196,7 +198,14 @@ fn failures(text: &mut String, rows: &[Row]) {
         let _ = writeln!(
             text,
             "- {} `{}`, {}, repeat {}: {reason}",
-            row.framework, row.candidate_id, row.workload.scenario, row.repeat
+            row.framework,
+            row.candidate_id,
+            place(
+                &row.workload.scenario,
+                row.workload.request_rate,
+                row.workload.max_concurrency
+            ),
+            row.repeat
         );
     }
     if !any {

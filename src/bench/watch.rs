@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::load::{LoadOutcome, LoadRun};
+use super::load::{LoadOutcome, LoadRun, Sample};
 use super::server::Server;
 use super::timeline::{Scrape, Scraper, ServerPoint, Source, Timeline, read_log};
 use crate::launch::GpuReading;
@@ -78,6 +78,7 @@ impl Seen {
         timeline.run.kv_capacity_tokens = about.kv_capacity_tokens;
         timeline.run.request_rate = about.request_rate;
         timeline.run.max_concurrency = about.max_concurrency;
+        timeline.run.server_prompt_tokens = counted_prompt_tokens(&outcome.samples);
         take_gpu_readings(&mut self.scrape, readings);
         // Its clock began with the run, the timeline's with the first request.
         let first = outcome.samples.iter().map(|sample| sample.sent_ns).min();
@@ -87,7 +88,7 @@ impl Seen {
         timeline.add_scrape(self.scrape);
         // Many engines log nothing that is known.
         if let Ok(log) = read_log(&self.log, self.log_from) {
-            timeline.add_log(&log);
+            timeline.add_log_of_run(&log);
         }
         let name = raw.file_name().unwrap_or_default().to_string_lossy();
         let name = name.split(".jsonl").next().unwrap_or_default();
@@ -95,6 +96,17 @@ impl Seen {
         timeline.write(&path)?;
         Ok(Some(path))
     }
+}
+
+/// Prompt tokens as the engine counted them, where it told them for every
+/// request of the timeline.
+fn counted_prompt_tokens(samples: &[Sample]) -> Option<f64> {
+    let counted = samples
+        .iter()
+        .filter(|sample| sample.is_ok())
+        .map(|sample| sample.prompt_tokens)
+        .sum::<Option<u64>>()?;
+    (counted > 0).then_some(counted as f64)
 }
 
 /// The driver's share of busy time is the same for every engine, and takes the

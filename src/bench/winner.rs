@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::candidate::{Candidate, candidates};
 use super::plan::Plan;
 use super::ranking::{Standing, standings};
@@ -18,10 +20,47 @@ pub struct WinnerQuery<'a> {
     /// A `candidates.jsonl`.
     pub rows: &'a Path,
     pub framework: &'a str,
-    /// Default: the scenario in which the framework is furthest behind.
+    /// Default: the slowest scenario, which is the same one whichever framework
+    /// is asked for.
     pub scenario: Option<&'a str>,
+    /// The framework whose gap says which scenario is slowest; none: the
+    /// scenario in which the first framework is furthest ahead of the second.
+    pub target: Option<&'a str>,
     /// The plan that was measured; default: the one that the job recorded.
     pub plan: Option<Plan>,
+    /// What a campaign has sealed; wins over what was measured since.
+    pub sealed: Option<&'a SealedCommands>,
+}
+
+/// The commands that a campaign has sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedCommands {
+    pub plan: Plan,
+    pub commands: Vec<SealedCommand>,
+}
+
+/// The command of one framework for one scenario and load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedCommand {
+    pub scenario: String,
+    pub request_rate: Option<f64>,
+    pub max_concurrency: Option<u32>,
+    pub candidate: Candidate,
+}
+
+impl SealedCommands {
+    /// A framework's command where it stands as `best` says; none where only
+    /// others were sealed.
+    fn of(&self, best: &Standing) -> Option<&Candidate> {
+        let fits = |command: &&SealedCommand| {
+            command.candidate.framework == best.framework
+                && command.scenario == best.scenario
+                && command.request_rate == best.request_rate
+                && command.max_concurrency == best.max_concurrency
+        };
+        let found = self.commands.iter().find(fits);
+        found.map(|command| &command.candidate)
+    }
 }
 
 /// A framework's best candidate in one scenario.
@@ -36,6 +75,28 @@ pub struct Winner {
     pub argv: Vec<String>,
     /// The framework that is first in the scenario.
     pub leader: String,
+    /// Whether the command is the sealed one.
+    pub sealed: bool,
+    pub version: MeasuredVersion,
+}
+
+/// The framework's version when it was measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredVersion {
+    /// As the row has it.
+    pub framework: Option<String>,
+    /// As the server itself told it.
+    pub server: Option<String>,
+}
+
+impl MeasuredVersion {
+    /// The version of a server that is launched later: the one that was
+    /// measured, unless the server now tells another than it did then.
+    pub fn of_launch(&self, told: Option<&str>) -> Option<String> {
+        let is_same = told.is_none() || told == self.server.as_deref();
+        let measured = self.framework.clone().filter(|_| is_same);
+        measured.or_else(|| told.map(str::to_owned))
+    }
 }
 
 /// Label of rows that are only a trial.
@@ -43,21 +104,43 @@ const SMOKE: &str = "smoke";
 
 /// Finds the winner in the newest job that measured the framework.
 pub fn winner(query: WinnerQuery<'_>) -> Result<Winner, BenchError> {
-    let rows = rows_file::of_all(query.rows)?;
-    let rows = newest_job(&rows, &query);
-    let (best, leader) = slowest_cell(&rows, &query).ok_or_else(|| none(&query, &rows))?;
+    let all = rows_file::of_all(query.rows)?;
+    let rows = newest_job(&all, &query);
+    let (mut best, leader) = slowest_cell(&rows, &query).ok_or_else(|| none(&query, &rows))?;
+    let sealed = query
+        .sealed
+        .and_then(|sealed| Some((&sealed.plan, sealed.of(&best)?)));
+    if let Some((_, candidate)) = sealed {
+        best.candidate_id.clone_from(&candidate.id);
+    }
     let row = rows
         .iter()
         .rev()
+        .chain(all.iter().rev())
         .find(|row| is_row_of(row, &best))
         .ok_or_else(|| none(&query, &rows))?;
-    let plan = match query.plan {
-        Some(plan) => plan,
-        None => plan_of(row)?,
+    let (plan, candidate) = match (sealed, query.plan) {
+        (Some((plan, candidate)), _) => (plan.clone(), candidate.clone()),
+        (None, Some(plan)) => {
+            let candidate = candidate_of(&plan, row)?;
+            (plan, candidate)
+        }
+        (None, None) => {
+            let plan = plan_of(row)?;
+            let candidate = candidate_of(&plan, row)?;
+            (plan, candidate)
+        }
     };
-    let candidate = candidate_of(&plan, row)?;
     check_command(&plan, &candidate, row)?;
     Ok(Winner {
+        sealed: sealed.is_some(),
+        version: MeasuredVersion {
+            framework: row.framework_version.clone(),
+            server: row
+                .server_settings
+                .as_ref()
+                .and_then(|settings| settings.version.clone()),
+        },
         candidate,
         plan,
         workload: row.workload.clone(),
@@ -91,32 +174,53 @@ fn newest_job(rows: &[Row], query: &WinnerQuery<'_>) -> Vec<Row> {
     rows.iter().filter(of_job).cloned().collect()
 }
 
-/// The framework's best standing where it is furthest behind, and who leads.
+/// The framework's best standing in the slowest scenario, and who leads there.
 fn slowest_cell(rows: &[Row], query: &WinnerQuery<'_>) -> Option<(Standing, String)> {
     let mut slowest: Option<(f64, Standing, String)> = None;
     for cell in standings(rows) {
-        let mut good = cell.into_iter().filter(|standing| {
-            standing.ok > 0
-                && query
-                    .scenario
-                    .is_none_or(|scenario| standing.scenario == scenario)
-        });
-        let Some(first) = good.next() else { continue };
-        let leader = first.framework.clone();
-        let most = first.request_throughput;
-        let own = std::iter::once(first)
-            .chain(good)
+        let good: Vec<Standing> = cell
+            .into_iter()
+            .filter(|standing| {
+                standing.ok > 0
+                    && query
+                        .scenario
+                        .is_none_or(|scenario| standing.scenario == scenario)
+            })
+            .collect();
+        let own = good
+            .iter()
             .find(|standing| standing.framework == query.framework);
-        let Some(own) = own else { continue };
-        let ratio = match (own.request_throughput, most) {
-            (Some(own), Some(most)) if most > 0.0 => own / most,
-            _ => 1.0,
+        let (Some(first), Some(own)) = (good.first(), own) else {
+            continue;
         };
+        let ratio = lag(&good, query.target);
         if slowest.as_ref().is_none_or(|(least, ..)| ratio < *least) {
-            slowest = Some((ratio, own, leader));
+            slowest = Some((ratio, own.clone(), first.framework.clone()));
         }
     }
     slowest.map(|(_, standing, leader)| (standing, leader))
+}
+
+/// Throughput of the target over the best of the others, or of the second
+/// framework over the first. `good` is ordered, the fastest first.
+fn lag(good: &[Standing], target: Option<&str>) -> f64 {
+    let best = |wanted: &dyn Fn(&str) -> bool| {
+        let found = good.iter().find(|standing| wanted(&standing.framework));
+        found.and_then(|standing| standing.request_throughput)
+    };
+    let target = target.filter(|target| good.iter().any(|one| one.framework == *target));
+    let (behind, ahead) = match (target, good.first()) {
+        (Some(target), _) => (best(&|one| one == target), best(&|one| one != target)),
+        (None, Some(first)) => (
+            best(&|one| one != first.framework),
+            first.request_throughput,
+        ),
+        (None, None) => (None, None),
+    };
+    match (behind, ahead) {
+        (Some(behind), Some(ahead)) if ahead > 0.0 => behind / ahead,
+        _ => 1.0,
+    }
 }
 
 fn is_row_of(row: &Row, best: &Standing) -> bool {
@@ -202,4 +306,141 @@ fn check_command(plan: &Plan, candidate: &Candidate, row: &Row) -> Result<(), Be
         candidate: row.candidate_id.clone(),
         difference,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bench::metrics::RowMetrics;
+
+    fn plan(flags: serde_json::Value) -> Plan {
+        let plan = json!({
+            "model": {"name": "m"},
+            "dataset": {"num_prompts": 4, "scenario_names": ["chat"], "input_len": [8], "output_len": [8]},
+            "search": {"output_dir": "out"},
+            "frameworks": {"sglang": {
+                "command": ["engine", "--port", "{port}"],
+                "base_server_flags": {},
+                "candidates": flags,
+            }},
+        });
+        super::super::plan_from(&plan, Path::new("/w")).unwrap()
+    }
+
+    fn candidate(plan: &Plan) -> Candidate {
+        let found = candidates(plan, "sglang", &plan.frameworks["sglang"]);
+        found.list.into_iter().next().unwrap()
+    }
+
+    fn row(plan: &Plan, job: &str) -> Row {
+        let candidate = candidate(plan);
+        Row {
+            framework: "sglang".to_owned(),
+            framework_version: Some("1.0".to_owned()),
+            candidate_id: candidate.id.clone(),
+            status: RowStatus::Ok,
+            job_id: job.to_owned(),
+            workload: Workload {
+                scenario: "chat".to_owned(),
+                ..Workload::default()
+            },
+            metrics: Some(RowMetrics::default()),
+            server_argv: argv(plan, &plan.frameworks["sglang"], &candidate, 30_000).unwrap(),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn the_sealed_command_wins_over_what_was_measured_since() {
+        let sealed = plan(json!({"base": {}}));
+        let since = plan(json!({"base,fast=1": {"fast": 1}}));
+        let dir = tempfile::tempdir().unwrap();
+        let rows = dir.path().join("candidates.jsonl");
+        let lines: Vec<String> = [row(&sealed, "bench-1"), row(&since, "bench-2")]
+            .iter()
+            .map(|row| serde_json::to_string(row).unwrap() + "\n")
+            .collect();
+        std::fs::write(&rows, lines.concat()).unwrap();
+        let commands = SealedCommands {
+            plan: sealed.clone(),
+            commands: vec![SealedCommand {
+                scenario: "chat".to_owned(),
+                request_rate: None,
+                max_concurrency: None,
+                candidate: candidate(&sealed),
+            }],
+        };
+        let asked = |plan, sealed| {
+            winner(WinnerQuery {
+                rows: &rows,
+                framework: "sglang",
+                scenario: None,
+                target: None,
+                plan,
+                sealed,
+            })
+        };
+        let found = asked(None, Some(&commands)).unwrap();
+        assert!(found.sealed);
+        assert_eq!(found.candidate, candidate(&sealed));
+        assert_eq!(found.plan, sealed);
+        assert_eq!(found.argv.last().unwrap(), "30000");
+        let newest = asked(Some(since.clone()), None).unwrap();
+        assert!(!newest.sealed);
+        assert_eq!(newest.candidate, candidate(&since));
+    }
+
+    #[test]
+    fn every_framework_is_asked_for_in_the_same_scenario() {
+        let measured = |framework: &str, scenario: &str, throughput| {
+            let mut row = row(&plan(json!({"base": {}})), "bench-1");
+            row.framework = framework.to_owned();
+            row.workload.scenario = scenario.to_owned();
+            row.metrics = Some(RowMetrics {
+                request_throughput: Some(throughput),
+                ..RowMetrics::default()
+            });
+            row
+        };
+        let rows = [
+            measured("sglang", "chat", 100.0),
+            measured("vllm", "chat", 98.0),
+            measured("sglang", "summarization", 95.0),
+            measured("vllm", "summarization", 100.0),
+            measured("slow", "chat", 10.0),
+        ];
+        let scenario = |framework, target| {
+            let query = WinnerQuery {
+                rows: Path::new("rows"),
+                framework,
+                scenario: None,
+                target,
+                plan: None,
+                sealed: None,
+            };
+            slowest_cell(&rows, &query).map(|(own, leader)| (own.scenario, leader))
+        };
+        let summarization = Some(("summarization".to_owned(), "vllm".to_owned()));
+        assert_eq!(scenario("sglang", None), summarization);
+        assert_eq!(scenario("vllm", None), summarization);
+        assert_eq!(scenario("vllm", Some("sglang")), summarization);
+        let chat = Some(("chat".to_owned(), "sglang".to_owned()));
+        assert_eq!(scenario("sglang", Some("vllm")), chat);
+        assert_eq!(scenario("vllm", Some("vllm")), chat);
+        assert_eq!(scenario("slow", None), chat);
+    }
+
+    #[test]
+    fn a_server_that_tells_another_version_than_before_has_that_one() {
+        let measured = MeasuredVersion {
+            framework: Some("0.25.0".to_owned()),
+            server: Some("0.25.0+cu130".to_owned()),
+        };
+        let version = |told| measured.of_launch(told);
+        assert_eq!(version(None).as_deref(), Some("0.25.0"));
+        assert_eq!(version(Some("0.25.0+cu130")).as_deref(), Some("0.25.0"));
+        assert_eq!(version(Some("0.26.0")).as_deref(), Some("0.26.0"));
+    }
 }

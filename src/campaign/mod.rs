@@ -3,6 +3,7 @@
 //! A campaign is a folder under `runs/` of the workspace. Its one truth is the
 //! event log `humanize/lineage.jsonl`; everything else is rendered from it.
 
+mod brief;
 pub mod checkout;
 mod checks;
 mod error;
@@ -43,12 +44,14 @@ pub use locate::{Found, campaigns, locate, workspace};
 pub use log::{Appended, Event, EventLog, FileHash, NewEvent};
 pub use open::{Correctness, HardwareRequest, OpenRequest, Opened, open};
 pub use record::{
-    GapQuestion, ProfileFacts, digest as record_digest, gap as record_gap, gap_question, gap_rows,
-    history as record_history, note, pipeline as record_pipeline, profile as record_profile,
-    tried_edits,
+    GapQuestion, ProfileFacts, capture as record_captured, digest as record_digest,
+    gap as record_gap, gap_question, gap_rows, history as record_history, note,
+    pipeline as record_pipeline, profile as record_profile, tried_edits,
 };
 pub use render::{Rendered, all as render};
-pub use seal::{Changes, SealFile, read as read_seal, revalidation, seal};
+pub use seal::{
+    Changes, SealFile, commands as sealed_commands, read as read_seal, revalidation, seal,
+};
 pub use state::{Attempt, AttemptState, Cited, Job, JobKind, Phase, Recorded, State};
 pub use status::{AttemptBrief, CampaignStatus, GapBrief, of as status_of, status};
 

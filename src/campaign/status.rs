@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gates::{self, GateState};
 use super::state::{AttemptState, snake};
-use super::{Campaign, CampaignError, FinishRecord, Phase, State, jobs, outlook, render};
+use super::{Campaign, CampaignError, FinishRecord, Phase, State, brief, jobs, outlook, render};
 
 /// Where a campaign stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,8 +41,10 @@ pub struct CampaignStatus {
     /// What the newest root cause says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_cause: Option<String>,
-    /// Every attempt, oldest first.
+    /// The newest attempts, oldest first; all are in `humanize/attempt-ledger.md`.
     pub attempts: Vec<AttemptBrief>,
+    /// How many there were in all.
+    pub attempts_total: u32,
     /// The patch that the last round planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_patch: Option<String>,
@@ -138,34 +140,38 @@ pub fn of(campaign: &Campaign, state: &State) -> CampaignStatus {
         root_cause: state
             .root_causes
             .last()
-            .map(|cause| format!("{} (event {})", cause.body.summary, cause.seq)),
+            .map(|cause| format!("{} (event {})", brief::text(&cause.body.summary), cause.seq)),
         attempts: attempts(state),
+        attempts_total: state.attempts_opened.len() as u32,
         next_patch: state
             .rounds
             .last()
-            .and_then(|round| round.body.next_patch.clone()),
+            .and_then(|round| round.body.next_patch.as_deref().map(brief::text)),
         tree: world.checkout.tree(),
         accepted_tree: state.accepted_tree().map(str::to_owned),
         manifest_path: campaign.root.join("manifest.md"),
         checkpoint_path: campaign.root.join("humanize/model-loop-checkpoint.md"),
         log_path: campaign.log().path().to_path_buf(),
         rows_path: campaign.rows_path(),
-        missing: outlook::missing(state, &gates),
+        missing: brief::list(&outlook::missing(state, &gates)),
         warnings: warnings(state),
         next: outlook::next(campaign, state, &world, &gates),
-        gates,
+        gates: brief::gates(&gates),
     }
 }
 
 fn attempts(state: &State) -> Vec<AttemptBrief> {
+    const SHOWN: usize = 8;
+    let before = state.attempts_opened.len().saturating_sub(SHOWN);
     state
         .attempts()
+        .skip(before)
         .map(|attempt| {
             let closed = attempt.closed.map(|closed| &closed.body);
             AttemptBrief {
                 id: attempt.id().to_owned(),
                 state: attempt.state(),
-                change: attempt.opened.body.target.change.clone(),
+                change: brief::text(&attempt.opened.body.target.change),
                 outcome: closed.map(|closed| snake(&closed.outcome)),
                 improvement_pct: closed
                     .and_then(|closed| closed.measured.as_ref())
@@ -186,4 +192,31 @@ fn warnings(state: &State) -> Vec<String> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::events::AttemptOutcome;
+    use crate::campaign::sample::*;
+
+    #[test]
+    fn a_long_campaign_is_told_in_one_go() {
+        let (mut state, _) = ready();
+        for n in 1..=40 {
+            let id = format!("a{n}");
+            let mut opened = attempt(&id);
+            opened.target.change = "one more way to fuse the norm ".repeat(20);
+            state.attempts_opened.push(event(20 + 2 * n, opened));
+            let rejected = closed(&id, false, AttemptOutcome::Neutral);
+            state.attempts_closed.push(event(21 + 2 * n, rejected));
+        }
+        state.root_causes[0].body.summary = "every layer adds and normalises ".repeat(60);
+        let campaign = Campaign::at(std::path::Path::new("/c/20261124_qwen3-8b_sota_humanize"));
+        let status = of(&campaign, &state);
+        assert_eq!((status.attempts.len(), status.attempts_total), (8, 40));
+        assert_eq!(status.attempts[7].id, "a40");
+        let bytes = serde_json::to_string(&status).unwrap().len();
+        assert!(bytes <= 7_500, "{bytes} bytes");
+    }
 }

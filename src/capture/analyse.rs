@@ -1,6 +1,7 @@
 //! What the captured traces say, at once.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::CaptureError;
 use super::payload::CapturePayload;
@@ -37,7 +38,7 @@ pub fn analyse(payload: &CapturePayload, traces: &[TraceFile]) -> Result<Analyse
         ..TriageRequest::default()
     };
     let mut warnings = Vec::new();
-    let record = match triage::analyze(&request) {
+    let mut record = match triage::analyze(&request) {
         Ok(record) => record,
         // The comparison is an addition: the capture stands without it.
         Err(error) if request.compare_input.is_some() => {
@@ -47,6 +48,7 @@ pub fn analyse(payload: &CapturePayload, traces: &[TraceFile]) -> Result<Analyse
         }
         Err(error) => return Err(failed(error)),
     };
+    keep_recorded_stages(&mut record, &request.input);
     warnings.extend(short_of(payload, &record));
     let report = triage::write_report(&payload.folder, &record).map_err(failed)?;
     Ok(Analysed {
@@ -65,18 +67,33 @@ fn spelled(engine: &str) -> String {
     .to_owned()
 }
 
-/// Traces of the leading framework beside this one's, if it is another and was captured.
+/// Traces of the leading framework beside this one's, if it is another and was
+/// captured; of several source trees, the last.
 fn leader_traces(payload: &CapturePayload) -> Option<PathBuf> {
     let leader = payload
         .leader
         .as_deref()
         .filter(|leader| *leader != payload.framework)?;
-    let traces = payload
-        .folder
-        .parent()?
-        .join(leader)
-        .join(Graphs::On.as_str());
-    traces.is_dir().then_some(traces)
+    let folder = payload.profiles.join(leader);
+    let trees = fs::read_dir(&folder).into_iter().flatten().flatten();
+    trees
+        .map(|entry| entry.path())
+        .chain([folder])
+        .map(|folder| folder.join(Graphs::On.as_str()))
+        .filter_map(|traces| Some((fs::metadata(&traces).ok()?.modified().ok()?, traces)))
+        .max()
+        .map(|(_, traces)| traces)
+}
+
+/// Leaves out the decode steps that end one-token requests where no decode was
+/// recorded for its own sake, and the other way round.
+fn keep_recorded_stages(record: &mut TriageRecord, input: &Path) {
+    let is_recorded = |stage: Stage| match stage {
+        Stage::Prefill | Stage::Decode => input.join(stage.as_str()).is_dir(),
+        Stage::Mixed | Stage::Unknown => true,
+    };
+    record.stages.retain(|stage| is_recorded(stage.stage));
+    record.comparison.retain(|stage| is_recorded(stage.stage));
 }
 
 /// Stages of which fewer steps were recorded than asked for.

@@ -32,4 +32,4 @@ pub use payload::{CapturePayload, KIND, ServerSource, payload_of};
 pub use record::{CaptureRecord, CaptureResult, CaptureStatus, TraceFile, record};
 pub use request::{CaptureRequest, CapturedStage, Graphs, GraphsChoice, KeepTraces, StageChoice};
 pub use run::run;
-pub use start::{Place, start};
+pub use start::{InCampaign, Place, start};

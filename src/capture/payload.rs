@@ -9,7 +9,7 @@ use super::lengths::Lengths;
 use super::request::{CapturedStage, GraphsChoice, KeepTraces};
 use super::{CaptureError, Graphs};
 use crate::bench::plan::Plan;
-use crate::bench::{Candidate, SourceState, TokenIds};
+use crate::bench::{Candidate, MeasuredVersion, SourceState, TokenIds};
 
 /// The job kind of a capture.
 pub const KIND: &str = "capture";
@@ -32,6 +32,8 @@ pub struct CapturePayload {
     pub batch: u32,
     /// GPUs that are locked meanwhile.
     pub gpu_ids: Vec<u32>,
+    /// Folder that holds one folder a framework, absolute.
+    pub profiles: PathBuf,
     /// Folder of the traces and their report, absolute.
     pub folder: PathBuf,
     /// Root and round of the campaign that the capture belongs to.
@@ -41,6 +43,12 @@ pub struct CapturePayload {
     pub leader: Option<String>,
     pub keep_traces: KeepTraces,
     pub trace_timeout_s: u32,
+    /// Whether the command is the campaign's sealed one.
+    #[serde(default)]
+    pub sealed: bool,
+    /// The framework's version when the command was measured.
+    #[serde(default)]
+    pub version: MeasuredVersion,
     /// The checkout that the command runs, as it was when the capture was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<SourceState>,

@@ -21,6 +21,9 @@ pub struct CaptureResult {
     pub traces: Vec<TraceFile>,
     /// The command that was launched, secrets replaced; empty for a running server.
     pub server_argv: Vec<String>,
+    /// The version of what was launched.
+    #[serde(default)]
+    pub framework_version: Option<String>,
     /// The checkout that it ran, where the plan names one.
     #[serde(default)]
     pub source: Option<RowSource>,

@@ -17,12 +17,12 @@ pub const SEALED_WINNER: &str = "sealed_winner";
 pub struct CaptureRequest {
     /// The framework, as the plan names it; with a URL, its engine: sglang, vllm, tensorrt-llm or tokenspeed.
     pub framework: String,
-    /// A scenario of the plan; default: the one in which the framework is furthest behind.
+    /// A scenario of the plan; default: the slowest, the same for every framework: in a campaign the one in which the target is furthest behind, else the one with the widest gap between the two fastest.
     #[serde(default)]
     pub scenario: Option<String>,
     #[serde(default)]
     pub stage: StageChoice,
-    /// `sealed_winner` launches the best measured command again with profiler flags; an address such as http://127.0.0.1:30000 is profiled as it runs.
+    /// `sealed_winner` launches the sealed command again with profiler flags, without a seal the best measured one; an address such as http://127.0.0.1:30000 is profiled as it runs.
     #[serde(default = "sealed_winner")]
     pub server: String,
     #[serde(default)]
@@ -151,6 +151,14 @@ impl Graphs {
 }
 
 impl StageChoice {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Both => "both",
+        }
+    }
+
     pub fn stages(self) -> Vec<CapturedStage> {
         match self {
             Self::Prefill => vec![CapturedStage::Prefill],

@@ -24,6 +24,7 @@ pub async fn run(payload: CapturePayload, job: JobHandle) -> Outcome {
         job,
         traces: Vec::new(),
         argv: Vec::new(),
+        version: None,
         source: None,
         launches: 0,
         warnings: Vec::new(),
@@ -43,6 +44,7 @@ struct Capture {
     job: JobHandle,
     traces: Vec<TraceFile>,
     argv: Vec<String>,
+    version: Option<String>,
     source: Option<RowSource>,
     launches: u32,
     warnings: Vec<String>,
@@ -114,6 +116,7 @@ impl Capture {
             self.launches += 1;
             if graphs == Graphs::On {
                 self.argv = redact_argv(argv);
+                self.version = self.payload.version.of_launch(target.version());
                 self.source = target.source().cloned();
             }
         }
@@ -281,6 +284,7 @@ impl Capture {
         let mut result = CaptureResult {
             traces: self.traces,
             server_argv: self.argv,
+            framework_version: self.version,
             source: self.source,
             launches: self.launches,
             wall_s: started.elapsed().as_secs_f64(),

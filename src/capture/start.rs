@@ -9,7 +9,7 @@ use super::payload::{CapturePayload, KIND, ServerSource};
 use super::request::{CaptureRequest, GraphsChoice};
 use super::{CaptureError, space};
 use crate::bench::plan::Plan;
-use crate::bench::{self, SourceState, TokenIds, WinnerQuery};
+use crate::bench::{self, MeasuredVersion, SealedCommands, SourceState, TokenIds, WinnerQuery};
 use crate::engine::{self, Engine, Profiler};
 use crate::job::{self, Submission};
 use crate::{disk, launch, sha256};
@@ -19,29 +19,40 @@ use crate::{disk, launch, sha256};
 pub struct Place<'a> {
     /// Relative paths of a request lie here.
     pub workspace: &'a Path,
-    /// Root and present round of the campaign that the capture belongs to.
-    pub campaign: Option<(&'a Path, u32)>,
+    pub campaign: Option<InCampaign<'a>>,
+}
+
+/// The campaign that a capture belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct InCampaign<'a> {
+    pub root: &'a Path,
+    /// Its target framework.
+    pub target: &'a str,
+    /// The present round.
+    pub round: u32,
+    /// Its commands, once they are sealed.
+    pub sealed: Option<&'a SealedCommands>,
 }
 
 impl Place<'_> {
     /// The folder that holds one folder a framework.
     fn profiles(&self) -> PathBuf {
         match self.campaign {
-            Some((root, round)) => root.join("profiles").join(round.to_string()),
+            Some(InCampaign { root, round, .. }) => root.join("profiles").join(round.to_string()),
             None => self.workspace.join("out/profiles"),
         }
     }
 
     fn jobs(&self) -> PathBuf {
         match self.campaign {
-            Some((root, _)) => root.join("jobs"),
+            Some(InCampaign { root, .. }) => root.join("jobs"),
             None => self.workspace.join("out/jobs"),
         }
     }
 
     fn rows(&self) -> PathBuf {
         match self.campaign {
-            Some((root, _)) => root.join("benchmark/candidates.jsonl"),
+            Some(InCampaign { root, .. }) => root.join("benchmark/candidates.jsonl"),
             None => self.workspace.join("out/candidates.jsonl"),
         }
     }
@@ -79,11 +90,20 @@ fn winner(
         Some(rows) => place.workspace.join(rows),
         None => place.rows(),
     };
+    let sealed = place.campaign.and_then(|campaign| campaign.sealed);
+    if sealed.is_some() && plan.is_some() {
+        return Err(CaptureError::invalid(
+            "a sealed campaign captures its sealed commands, not those of a plan",
+            "leave plan out",
+        ));
+    }
     let winner = bench::winner(WinnerQuery {
         rows: &rows,
         framework: &request.framework,
         scenario: request.scenario.as_deref(),
+        target: place.campaign.map(|campaign| campaign.target),
         plan,
+        sealed,
     })?;
     let lengths = match given(request) {
         Some(lengths) => lengths,
@@ -95,6 +115,8 @@ fn winner(
     let mut payload = blank(request, place, engine, lengths);
     payload.scenario = Some(winner.workload.scenario.clone());
     payload.leader = Some(winner.leader);
+    payload.sealed = winner.sealed;
+    payload.version = winner.version;
     payload.token_ids = TokenIds::of(&winner.plan);
     payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
     launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
@@ -106,10 +128,12 @@ fn winner(
         return Ok(payload);
     }
     refuse_unfit(request, engine, profiler)?;
-    payload.checkout = match &framework.source {
-        Some(source) => Some(SourceState::of(&source.checkout).map_err(bench::BenchError::from)?),
-        None => None,
-    };
+    if let Some(source) = &framework.source {
+        let state = SourceState::of(&source.checkout).map_err(bench::BenchError::from)?;
+        // Traces of one tree are no evidence for another: both are kept.
+        payload.folder.push(state.short_key());
+        payload.checkout = Some(state);
+    }
     payload.source = ServerSource::Launch {
         plan: Box::new(winner.plan),
         candidate: winner.candidate,
@@ -282,12 +306,15 @@ fn blank(
         warmup_steps: request.warmup_steps,
         batch: request.batch,
         gpu_ids: Vec::new(),
+        profiles: place.profiles(),
         folder: place.profiles().join(&request.framework),
-        campaign: place.campaign.map(|(root, _)| root.to_path_buf()),
-        round: place.campaign.map(|(_, round)| round),
+        campaign: place.campaign.map(|campaign| campaign.root.to_path_buf()),
+        round: place.campaign.map(|campaign| campaign.round),
         leader: None,
         keep_traces: request.keep_traces,
         trace_timeout_s: request.trace_timeout_s,
+        sealed: false,
+        version: MeasuredVersion::default(),
         checkout: None,
         nonce: None,
     }

@@ -112,6 +112,11 @@ impl Target {
         self.server.as_ref().map(|server| server.argv.as_slice())
     }
 
+    /// The version that a launched server tells.
+    pub fn version(&self) -> Option<&str> {
+        self.server.as_ref()?.settings.version.as_deref()
+    }
+
     /// Starts recording. Engines whose range is fixed at launch need no start.
     pub async fn start(&self, window: Window<'_>) -> Result<(), CaptureError> {
         let Some(path) = &self.profiler.start_path else {

@@ -14,5 +14,5 @@ mod palette;
 pub use axis::Axis;
 pub use frame::{ChartError, Frame, Plane, Strokes, label};
 pub use marker::{SHAPES, Shape, mark};
-pub use numbers::{short, signed};
+pub use numbers::{short, signed, signed_pct};
 pub use palette::{BAND, BUBBLE, GRID, INK, PAPER, SERIES, SOFT, Tone, css_variables, themed};

@@ -31,6 +31,16 @@ pub fn signed(value: f64) -> String {
     }
 }
 
+/// A relative difference with its sign, to a hundredth of a percent: intervals
+/// of a gap are rarely narrower.
+pub fn signed_pct(value: f64) -> String {
+    let text = format!("{value:+.2}%");
+    match text.as_str() {
+        "-0.00%" => "+0.00%".to_owned(),
+        _ => text.replace('-', "−"),
+    }
+}
+
 fn grouped(text: &str) -> String {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -73,5 +83,8 @@ mod tests {
         }
         assert_eq!(signed(-5.663), "−5.66");
         assert_eq!(signed(0.4), "+0.4");
+        assert_eq!(signed_pct(0.008_84), "+0.01%");
+        assert_eq!(signed_pct(-5.663), "−5.66%");
+        assert_eq!(signed_pct(-0.001), "+0.00%");
     }
 }

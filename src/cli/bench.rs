@@ -8,7 +8,7 @@ use comfy_table::Cell;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{self, Mood, Output};
-use crate::bench::{self, BenchRecord, Place, RowStatus};
+use crate::bench::{self, BenchRecord, Phase, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
 
@@ -63,12 +63,31 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
     }
     let record = bench::record(&job, None, false)?;
     output.record(&record, human)?;
+    let told = ending(&record);
     match record.failure {
         Some(fault) => Err(fault),
         None if record.state == JobState::Cancelled && !args.cancel => {
             std::process::exit(super::CANCELLED)
         }
-        None => Ok(()),
+        None => match told {
+            Some(problem) => {
+                eprintln!("error: {problem}");
+                std::process::exit(1)
+            }
+            None => Ok(()),
+        },
+    }
+}
+
+/// What makes an ended job a failure although it has no fault of its own. The
+/// record, which is printed, says the rest.
+fn ending(record: &BenchRecord) -> Option<String> {
+    match record.state {
+        JobState::Lost => Some(format!("{} is lost: {}", record.job_id, record.message)),
+        JobState::Done if record.winners.is_empty() => {
+            Some(format!("no run of {} succeeded", record.job_id))
+        }
+        _ => None,
     }
 }
 
@@ -85,10 +104,14 @@ fn start(path: &Path, args: &BenchArgs, output: &Output) -> Result<Option<JobFol
     if args.estimate {
         let cost = bench::cost(plan, place)?;
         output.record(&cost, |cost| {
-            format!(
+            let mut text = format!(
                 "{} launches, {} runs, about {:.0} s ({})",
                 cost.launches, cost.runs, cost.estimated_s, cost.basis
-            )
+            );
+            for warning in &cost.warnings {
+                text.push_str(&format!("\nwarning: {warning}"));
+            }
+            text
         })?;
         return Ok(None);
     }
@@ -99,6 +122,9 @@ fn start(path: &Path, args: &BenchArgs, output: &Output) -> Result<Option<JobFol
             "job {}: {} launches, {} runs, about {:.0} s ({})",
             started.submission.job.id, cost.launches, cost.runs, cost.estimated_s, cost.basis
         );
+        for warning in &cost.warnings {
+            eprintln!("warning: {warning}");
+        }
     }
     Ok(Some(started.submission.job))
 }
@@ -153,17 +179,19 @@ pub(super) fn human(record: &BenchRecord) -> String {
     for winner in &record.winners {
         text.push_str(&format!(
             "best at {}: {} {}\n",
-            winner.scenario, winner.framework, winner.candidate_id
+            winner.place(),
+            winner.framework,
+            winner.candidate_id
         ));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     text.push_str(&format!(
-        "{}: {:?}, {}\nrows:    {}\nsummary: {}\nlog:     {}\nnext:    {}",
+        "{}: {}\nrows:    {}\nsummary: {}\nlog:     {}\nnext:    {}",
         record.job_id,
-        record.state,
-        record.message,
+        state(record),
         record.candidates_path.display(),
         record.summary_path.display(),
         record.log_path.display(),
@@ -172,51 +200,60 @@ pub(super) fn human(record: &BenchRecord) -> String {
     text
 }
 
+/// The job's state with its message, which may begin with it.
+fn state(record: &BenchRecord) -> String {
+    let state = format!("{:?}", record.state).to_lowercase();
+    match record.message.starts_with(&state) {
+        true => record.message.clone(),
+        false => format!("{state}, {}", record.message),
+    }
+}
+
 fn rows_table(record: &BenchRecord) -> String {
-    let mut table = output::table(&[
+    let header = [
         "framework",
         "candidate",
         "scenario",
-        "phase",
-        "repeat",
+        "run",
         "status",
-        "SLA",
         "req/s",
-        "p50 TTFT ms",
-        "p50 TPOT ms",
-    ]);
-    output::right(&mut table, &[4, 7, 8, 9]);
+        "TTFT ms",
+        "TPOT ms",
+    ];
+    let mut table = output::aligned(&header, &[5, 6, 7]);
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
+    let mut reasons = String::new();
     for row in record.rows.iter().rev() {
-        let status = match &row.failure_reason {
-            Some(reason) => format!("{}: {reason}", row.status),
-            None => row.status.to_string(),
+        if let Some(reason) = &row.failure_reason {
+            let place = format!("{} {} {}", row.framework, row.candidate_id, row.place());
+            let line = format!("{place}: {}: {reason}", row.status);
+            reasons.push_str(&format!("\n{}", output::prose(&line)));
+        }
+        let (status, mood) = match row.status {
+            RowStatus::Ok if row.sla_passed => ("ok".to_owned(), Mood::Plain),
+            RowStatus::Ok => ("SLA missed".to_owned(), Mood::Bad),
+            RowStatus::Skipped => (row.status.to_string(), Mood::Doubtful),
+            status => (status.to_string(), Mood::Bad),
         };
-        let mood = match row.status {
-            RowStatus::Ok => Mood::Plain,
-            RowStatus::Skipped => Mood::Doubtful,
-            RowStatus::Failed | RowStatus::Oom | RowStatus::Timeout => Mood::Bad,
+        let run = match row.phase {
+            Phase::Measure => row.repeat.to_string(),
+            phase => format!("{phase:?}").to_lowercase(),
         };
-        let sla = match row.sla_passed {
-            true => output::cell("passed", Mood::Plain),
-            false => output::cell("broken", Mood::Bad),
-        };
-        table.add_row([
+        let cells = [
             Cell::new(&row.framework),
             Cell::new(&row.candidate_id),
-            Cell::new(&row.scenario),
-            Cell::new(format!("{:?}", row.phase).to_lowercase()),
-            Cell::new(row.repeat),
+            Cell::new(row.place()),
+            Cell::new(run),
             output::cell(status, mood),
-            sla,
             Cell::new(number(row.request_throughput, 3)),
             Cell::new(number(row.p50_ttft_ms, 1)),
             Cell::new(number(row.p50_tpot_ms, 2)),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
-    let mut text = table.to_string();
+    let mut text = format!("{table}\nTTFT and TPOT are medians.{reasons}");
     if record.truncated {
         text.push_str(&format!(
             "\n({} of {} rows; all are in {})",

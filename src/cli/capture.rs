@@ -8,11 +8,10 @@ use clap::Args;
 use super::output::Output;
 use super::{bench, triage};
 use crate::campaign::{self, Found};
-use crate::capture::{
-    self, CaptureRecord, CaptureRequest, GraphsChoice, KeepTraces, Place, StageChoice,
-};
+use crate::capture::{self, CaptureRecord, CaptureRequest, GraphsChoice, KeepTraces, StageChoice};
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobFolder};
+use crate::job::{self, JobFolder, JobState};
+use crate::mcp::tools::capture_in;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +32,7 @@ pub struct CaptureArgs {
     /// The framework, as the plan names it.
     #[arg(required_unless_present = "job")]
     framework: Option<String>,
-    /// A scenario of the plan [default: where the framework is furthest behind].
+    /// A scenario of the plan [default: the one with the widest gap].
     #[arg(long)]
     scenario: Option<String>,
     #[arg(long, value_enum, default_value = "both")]
@@ -127,9 +126,13 @@ pub fn run(args: CaptureArgs, output: &Output) -> Result<(), Fault> {
         })?;
     }
     let record = capture::record(&job, true)?;
+    campaign::record_captured(&job, || Ok(record.analysis.clone()))?;
     output.record(&record, human)?;
     match record.job.failure {
         Some(fault) => Err(fault),
+        None if record.job.state == JobState::Cancelled && !args.cancel => {
+            std::process::exit(super::CANCELLED)
+        }
         None => Ok(()),
     }
 }
@@ -146,18 +149,7 @@ fn start(args: &CaptureArgs) -> Result<JobFolder, Fault> {
         Found::Campaign(campaign) => Some(campaign),
         Found::None => None,
     };
-    let round = match &found {
-        Some(campaign) => Some(campaign::status(campaign)?.round),
-        None => None,
-    };
-    let place = Place {
-        workspace: &workspace,
-        campaign: found
-            .as_ref()
-            .zip(round)
-            .map(|(campaign, round)| (campaign.root.as_path(), round)),
-    };
-    Ok(capture::start(&request(args), place)?.job)
+    capture_in(&request(args), &workspace, found.as_ref())
 }
 
 fn request(args: &CaptureArgs) -> CaptureRequest {
@@ -211,10 +203,10 @@ fn human(record: &CaptureRecord) -> String {
     if let Some(digest) = &record.job.digest_path {
         text.push_str(&format!("digest: {}\n", digest.display()));
     }
+    let state = format!("{:?}", record.job.state).to_lowercase();
     text.push_str(&format!(
-        "{}: {:?}, {}\nlog:    {}",
+        "{}: {state}, {}\nlog:    {}",
         record.job.job_id,
-        record.job.state,
         record.job.message,
         record.job.log_path.display()
     ));

@@ -92,10 +92,13 @@ fn answer(tool: &str, record: &Value) -> Vec<String> {
                 .iter()
                 .take(3)
                 .map(|card| {
+                    let name = match card["pr"].as_u64() {
+                        Some(pr) => format!("#{pr}"),
+                        None => file_name(card["path"].as_str().unwrap_or_default()),
+                    };
                     format!(
-                        "{} #{} {}",
+                        "{} {name} {}",
                         card["framework"].as_str().unwrap_or_default(),
-                        card["pr"],
                         card["title"].as_str().unwrap_or_default()
                     )
                 })
@@ -111,6 +114,11 @@ fn answer(tool: &str, record: &Value) -> Vec<String> {
             _ => Vec::new(),
         },
     }
+}
+
+fn file_name(path: &str) -> String {
+    let name = Path::new(path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Arguments as one line that fits a terminal.

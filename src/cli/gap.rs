@@ -52,7 +52,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
     if let Some(folder) = &args.pictures {
         for (scenario, runs) in record.scenarios.iter().zip(&runs) {
             if let (Some(explanation), Some((target, leader))) = (&scenario.explanation, runs) {
-                let path = folder.join(format!("{}.svg", file_name(&place(scenario))));
+                let path = folder.join(format!("{}.svg", file_name(&scenario.place())));
                 why::draw(&path, target, leader, &why::title(explanation))?;
             }
         }
@@ -64,21 +64,38 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
                 let runs = runs.as_ref().map(|(target, leader)| (target, leader));
                 text.push_str(&format!(
                     "{}\n{}\n\n",
-                    place(scenario),
+                    scenario.place(),
                     why::human(explanation, runs)
                 ));
             }
         }
-        text + &human(record)
+        text + &human(&without_told(record))
     })
+}
+
+/// The record without the warnings that its attributions have shown.
+fn without_told(record: &GapRecord) -> GapRecord {
+    let mut rest = record.clone();
+    let explanations = record
+        .scenarios
+        .iter()
+        .filter_map(|s| s.explanation.as_ref());
+    for told in explanations.flat_map(|explanation| &explanation.warnings) {
+        rest.warnings
+            .retain(|warning| !warning.ends_with(told.as_str()));
+    }
+    rest
 }
 
 /// Both timelines of a scenario's attribution.
 fn runs_of(scenario: &ScenarioGap, rows: &gap::Rows) -> Option<(Timeline, Timeline)> {
     scenario.explanation.as_ref()?;
-    let (_, [target, leader]) = gap::timelines(scenario, rows)?;
+    let (_, [target, leader]) = gap::middle_pair(scenario, rows)?;
     // The attribution has read both; a picture less is no failure.
-    Some((read_any(&target, None).ok()?, read_any(&leader, None).ok()?))
+    Some((
+        read_any(&target.timeline, None).ok()?,
+        read_any(&leader.timeline, None).ok()?,
+    ))
 }
 
 fn file_name(place: &str) -> String {
@@ -86,18 +103,6 @@ fn file_name(place: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect()
-}
-
-/// The scenario with its load.
-fn place(scenario: &ScenarioGap) -> String {
-    match (scenario.request_rate, scenario.max_concurrency) {
-        (None, None) => scenario.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} req/s", scenario.scenario),
-        (None, Some(cap)) => format!("{}, {cap} in flight", scenario.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} req/s, {cap} in flight", scenario.scenario)
-        }
-    }
 }
 
 /// One line a scenario, then the decision and why.
@@ -115,12 +120,12 @@ pub(super) fn human(record: &GapRecord) -> String {
     for scenario in &record.scenarios {
         let mood = match scenario.verdict {
             Verdict::Ahead | Verdict::Tied => Mood::Good,
+            Verdict::Undecided if scenario.not_behind => Mood::Good,
             Verdict::Behind => Mood::Bad,
             Verdict::Undecided | Verdict::Blocked => Mood::Doubtful,
         };
-        let verdict = format!("{:?}", scenario.verdict).to_lowercase();
         let mut cells = line(scenario).map(Cell::new).to_vec();
-        cells.push(output::cell(verdict, mood));
+        cells.push(output::cell(scenario.standing(), mood));
         table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
@@ -128,17 +133,18 @@ pub(super) fn human(record: &GapRecord) -> String {
         text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
     }
     for warning in &record.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&output::prose(&format!("warning: {warning}")));
+        text.push('\n');
     }
     let decision = serde_json::to_value(record.decision)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();
-    text.push_str(&format!(
+    let last = format!(
         "decision: {decision} ({})\nnext: {}",
         record.decision_reason, record.next
-    ));
-    text
+    );
+    text + &output::prose(&last)
 }
 
 fn line(scenario: &ScenarioGap) -> [String; 6] {
@@ -147,12 +153,15 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
             let mean = side
                 .mean
                 .map_or_else(String::new, |mean| format!(" {mean:.3}"));
-            format!("{} {}{mean}", side.framework, side.candidate_id)
+            match output::is_narrow() {
+                true => format!("{}{mean}", side.framework),
+                false => format!("{} {}{mean}", side.framework, side.candidate_id),
+            }
         }
         None => "-".to_owned(),
     };
     [
-        place(scenario),
+        scenario.place(),
         side(&scenario.target),
         side(&scenario.leader),
         scenario.n.to_string(),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::Output;
+use super::output::{self, Output};
+use super::patience::patiently;
 use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::history::{self, Card, Finding, QueryRecord, QueryRequest};
@@ -82,7 +83,9 @@ pub fn run(args: HistoryArgs, output: &Output) -> Result<(), Fault> {
         },
         ..QueryRequest::default()
     };
-    let record = history::query(&request)?;
+    let record = patiently(output, "reading the history", &[], || {
+        history::query(&request)
+    })?;
     output.record(&record, human)
 }
 
@@ -122,7 +125,7 @@ fn human(record: &QueryRecord) -> String {
             .iter()
             .map(|warning| format!("warning: {warning}")),
     );
-    lines.join("\n").trim_end().to_owned()
+    output::prose(lines.join("\n").trim_end())
 }
 
 fn card_lines(card: &Card, place: usize) -> Vec<String> {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::CellAlignment;
 
 use super::output::{self, Output};
+use super::patience::patiently;
 use crate::bench::{self, ImportFile, ImportRecord, ImportRequest};
 use crate::fault::Fault;
 
@@ -36,7 +36,14 @@ pub fn run(args: ImportArgs, output: &Output) -> Result<(), Fault> {
         files: args.files.iter().map(|file| named(file)).collect(),
         rows: args.rows,
     };
-    let record = bench::import_results(&request)?;
+    let files: Vec<_> = request
+        .files
+        .iter()
+        .map(|file| Some(file.path.as_path()))
+        .collect();
+    let record = patiently(output, "reading results", &files, || {
+        bench::import_results(&request)
+    })?;
     output.record(&record, human)
 }
 
@@ -64,21 +71,16 @@ fn named(argument: &str) -> ImportFile {
 }
 
 fn human(record: &ImportRecord) -> String {
-    let mut table = output::table(&[
+    let header = [
         "framework",
         "scenario",
         "repeat",
-        "client",
         "req/s",
-        "total tok/s",
-        "p50 TTFT ms",
-        "p50 TPOT ms",
-    ]);
-    for index in [2, 4, 5, 6, 7] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+        "tok/s",
+        "TTFT ms",
+        "TPOT ms",
+    ];
+    let mut table = output::aligned(&header, &[2, 3, 4, 5, 6]);
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
     };
@@ -87,7 +89,6 @@ fn human(record: &ImportRecord) -> String {
             row.framework.clone(),
             row.scenario.clone(),
             row.repeat.to_string(),
-            row.client.clone(),
             number(row.request_throughput, 3),
             number(row.total_token_throughput, 1),
             number(row.p50_ttft_ms, 1),
@@ -95,7 +96,7 @@ fn human(record: &ImportRecord) -> String {
         ]);
     }
     let mut text = format!(
-        "{table}\nrows: {}\nnext: {}",
+        "{table}\nTTFT and TPOT are medians.\nrows: {}\nnext: {}",
         record.candidates_path.display(),
         record.next
     );

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::catalogues;
 use crate::fault::{Fault, FaultCode};
 use output::Output;
 
@@ -51,14 +52,18 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Examples:
-  sota-loop demo                                         the whole thing on simulated engines
-  sota-loop bench plan.yaml                              measure
-  sota-loop gap out/candidates.jsonl --target sglang     decide
-  sota-loop report out                                   look at it
+  sota-loop demo                              try it on simulated engines
+  sota-loop bench plan.yaml                   measure
+  sota-loop gap out/candidates.jsonl          decide
+  sota-loop report out                        look at it
 
-Exit codes: 0 done; 1 the command failed, and the error says why; 2 the arguments are wrong;
-130 the job was cancelled while it was followed. Colours only on a terminal, and not with
-NO_COLOR set.";
+Exit codes:
+  0    done
+  1    the command failed, and the error says why
+  2    the arguments are wrong
+  130  the job was cancelled while it was followed
+
+Colours appear only on a terminal, and not with NO_COLOR set.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -92,7 +97,13 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let output = Output::new(cli.json);
-    match dispatch(cli.command, &output) {
+    // A server that starts can tell its client what is wrong; see `mcp::Entry`.
+    let checked = match &cli.command {
+        Command::Serve(_) | Command::Gate(_) | Command::Guard(_) => Ok(()),
+        _ => catalogues::check(),
+    };
+    let done = checked.and_then(|()| dispatch(cli.command, &output));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             output.fault(&fault);

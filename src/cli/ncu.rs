@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::{self, Output};
+use super::patience::patiently;
+use crate::chart::short;
 use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::ncu::{self, CollectRequest, DigestRecord, DigestRequest, TriedEdit};
@@ -86,7 +88,7 @@ pub fn run(args: NcuArgs, output: &Output) -> Result<(), Fault> {
             EXAMPLES,
         ));
     };
-    let mut record = ncu::digest(&DigestRequest {
+    let request = DigestRequest {
         baseline,
         candidate: args.candidate,
         kernel: args.kernel,
@@ -104,7 +106,12 @@ pub fn run(args: NcuArgs, output: &Output) -> Result<(), Fault> {
                 kernel: String::new(),
             })
             .collect(),
-    })?;
+    };
+    let inputs = [
+        Some(request.baseline.as_path()),
+        request.candidate.as_deref(),
+    ];
+    let mut record = patiently(output, "reading reports", &inputs, || ncu::digest(&request))?;
     if let Some(folder) = args.out {
         ncu::write(&mut record, &folder)?;
     }
@@ -112,24 +119,7 @@ pub fn run(args: NcuArgs, output: &Output) -> Result<(), Fault> {
 }
 
 fn human(record: &DigestRecord) -> String {
-    let mut table = output::table(&[
-        "kernel",
-        "n",
-        "us",
-        "grid",
-        "block",
-        "bound",
-        "why",
-        "top stall",
-    ]);
-    for kernel in &record.kernels {
-        let mut cells = ncu::row(kernel);
-        if let Some(name) = cells.first_mut() {
-            *name = name.chars().take(60).collect();
-        }
-        table.add_row(cells);
-    }
-    let mut text = format!("{}\n{table}\n", record.environment.device);
+    let mut text = format!("{}\n{}\n", record.environment.device, kernels(record));
     if let Some(comparison) = &record.comparison {
         let verdict = serde_json::to_value(comparison.verdict).unwrap_or_default();
         text.push_str(&format!(
@@ -151,8 +141,10 @@ fn human(record: &DigestRecord) -> String {
         ));
         for evidence in &edit.evidence {
             text.push_str(&format!(
-                "  {} = {:.6} {}\n",
-                evidence.metric, evidence.value, evidence.unit
+                "  {} {} {}\n",
+                short(evidence.value),
+                evidence.unit,
+                evidence.metric
             ));
         }
         if let Some(spot) = &edit.location
@@ -180,8 +172,32 @@ fn human(record: &DigestRecord) -> String {
     if let Some(path) = &record.digest_path {
         text.push_str(&format!("written: {}\n", path.display()));
     }
-    text.push_str(&format!("next: {}", record.next));
-    text
+    format!("{}\nnext: {}", output::prose(text.trim_end()), record.next)
+}
+
+fn kernels(record: &DigestRecord) -> comfy_table::Table {
+    let mut header = vec![
+        "kernel",
+        "n",
+        "us",
+        "grid",
+        "block",
+        "bound",
+        "roof",
+        "why",
+        "top stall",
+    ];
+    let why = 7;
+    if output::is_narrow() {
+        header.truncate(why);
+    }
+    let mut table = output::aligned(&header, &[1, 2]);
+    for kernel in &record.kernels {
+        let mut cells = ncu::row(kernel).to_vec();
+        cells.truncate(header.len());
+        output::line(&mut table, cells);
+    }
+    table
 }
 
 fn shown(us: Option<f64>) -> String {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Row, Table};
 use serde::Serialize;
 
 use crate::fault::{Fault, FaultCode};
@@ -80,6 +80,7 @@ pub fn table(header: &[&str]) -> Table {
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_truncation_indicator("…")
         .set_header(header.iter().map(bold));
     if !colours(&io::stdout()) {
         table.force_no_tty();
@@ -88,11 +89,77 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
+/// An aligned table whose columns `numbers` stand to the right.
+pub fn aligned(header: &[&str], numbers: &[usize]) -> Table {
+    let mut table = table(header);
+    right(&mut table, numbers);
+    table
+}
+
 /// Columns of the terminal that standard output is, else of plain text.
 pub fn width() -> u16 {
     let size = ratatui::crossterm::terminal::size().ok();
     let size = size.filter(|_| io::stdout().is_terminal());
     size.map_or(PLAIN_WIDTH, |(columns, _)| columns)
+}
+
+/// Below this many columns tables leave out what matters least.
+const NARROW: u16 = 100;
+
+/// Whether tables have little room.
+pub fn is_narrow() -> bool {
+    width() < NARROW
+}
+
+/// Text whose lines break between words where the terminal would break them
+/// anywhere; what follows a break is indented by two more than its line.
+pub fn prose(text: &str) -> String {
+    match io::stdout().is_terminal() {
+        true => wrapped(text, usize::from(width())),
+        false => text.to_owned(),
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> String {
+    let lines: Vec<String> = text.lines().map(|line| wrapped_line(line, width)).collect();
+    lines.join("\n")
+}
+
+fn wrapped_line(line: &str, width: usize) -> String {
+    let indent = line.len() - line.trim_start().len() + 2;
+    let mut text = String::new();
+    let mut column = 0;
+    for word in line.split_inclusive(' ') {
+        let letters = seen_letters(word.trim_end());
+        if column + letters > width && column > indent {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        text.push_str(word);
+        column += seen_letters(word);
+    }
+    text
+}
+
+/// Letters of a text without the escapes that colour it.
+fn seen_letters(text: &str) -> usize {
+    let mut is_escape = false;
+    let seen = text.chars().filter(|&letter| {
+        is_escape |= letter == '\u{1b}';
+        let is_seen = !is_escape;
+        is_escape &= letter != 'm';
+        is_seen
+    });
+    seen.count()
+}
+
+/// Adds a row that stays one line high: what does not fit ends in `…`.
+pub fn line(table: &mut Table, cells: impl Into<Row>) {
+    let mut row = cells.into();
+    row.max_height(1);
+    table.add_row(row);
 }
 
 /// Aligns columns to the right.
@@ -128,5 +195,26 @@ pub fn cell(text: impl ToString, mood: Mood) -> Cell {
 pub fn print(text: &str) {
     if writeln!(io::stdout().lock(), "{text}").is_err() {
         std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_break_between_words_and_hang() {
+        assert_eq!(wrapped("short", 10), "short");
+        assert_eq!(
+            wrapped("one two three four", 10),
+            "one two\n  three\n  four"
+        );
+        assert_eq!(
+            wrapped("  idle: launch bound\nnext", 14),
+            "  idle: launch\n    bound\nnext"
+        );
+        assert_eq!(wrapped("\u{1b}[1ma\u{1b}[0m b", 3), "\u{1b}[1ma\u{1b}[0m b");
+        // A path stays whole.
+        assert_eq!(wrapped("a /long/path/name b", 8), "a /long/path/name\n  b");
     }
 }

@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(200);
 const MOST_FILES: usize = 1000;
 
 /// Does the work, and shows how much of `inputs` was read once that takes
-/// longer than a second.
+/// longer than a second; without inputs, what was read at all.
 pub fn patiently<T>(
     output: &Output,
     what: &'static str,
@@ -42,15 +42,22 @@ fn show(waiting: &Receiver<()>, what: &'static str, bytes: u64, before: u64) {
     if is_over(PATIENCE) {
         return;
     }
-    let bar = ProgressBar::new(bytes.max(1)).with_elapsed(PATIENCE);
-    let template =
-        "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {elapsed} (about {eta} left)";
+    let bar = match bytes {
+        0 => ProgressBar::no_length(),
+        _ => ProgressBar::new(bytes),
+    };
+    let bar = bar.with_elapsed(PATIENCE);
+    let template = match bytes {
+        0 => "{spinner} {msg} {bytes} {bytes_per_sec} {elapsed}",
+        _ => "{msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {elapsed} (about {eta} left)",
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.set_message(what);
     while !is_over(TICK) {
-        bar.set_position(bytes_read().saturating_sub(before).min(bytes));
+        let read = bytes_read().saturating_sub(before);
+        bar.set_position(if bytes == 0 { read } else { read.min(bytes) });
     }
     bar.finish_and_clear();
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
 use super::patience::patiently;
@@ -108,7 +107,7 @@ fn human(record: &PipelineRecord, listed: bool) -> String {
     let mut parts: Vec<String> = record
         .warnings
         .iter()
-        .map(|warning| format!("note: {warning}"))
+        .map(|warning| output::prose(&format!("note: {warning}")))
         .collect();
     parts.push(passes(record));
     if let Some(check) = &record.config_check {
@@ -121,12 +120,14 @@ fn human(record: &PipelineRecord, listed: bool) -> String {
             check.types.join("; ")
         )];
         lines.extend(check.notes.iter().map(|note| format!("  {note}")));
-        parts.push(lines.join("\n"));
+        parts.push(output::prose(&lines.join("\n")));
     }
     parts.push(format!(
-        "pass {}: {}\n\n{}",
-        record.chosen_pass.index,
-        record.chosen_pass.reason,
+        "{}\n\n{}",
+        output::prose(&format!(
+            "pass {}: {}",
+            record.chosen_pass.index, record.chosen_pass.reason
+        )),
         types(record)
     ));
     parts.extend(
@@ -157,7 +158,7 @@ fn human(record: &PipelineRecord, listed: bool) -> String {
 
 /// Consecutive passes that are alike, one line each.
 fn passes(record: &PipelineRecord) -> String {
-    let mut table = table(
+    let mut table = output::aligned(
         &[
             "passes", "stage", "batch", "tokens", "layers", "kernels", "wall ms", "busy %",
             "state", "note",
@@ -182,7 +183,7 @@ fn passes(record: &PipelineRecord) -> String {
             |part: fn(&PassRow) -> f64| group.iter().map(part).sum::<f64>() / group.len() as f64;
         let wall = mean(|pass| pass.wall_us);
         let count = |count: Option<u32>| count.map_or("-".to_owned(), |count| count.to_string());
-        table.add_row([
+        let cells = [
             match first.index == last.index {
                 true => first.index.to_string(),
                 false => format!("{}-{}", first.index, last.index),
@@ -199,13 +200,14 @@ fn passes(record: &PipelineRecord) -> String {
             ),
             first.state.as_str().to_owned(),
             first.note.clone().unwrap_or_default(),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
     table.to_string()
 }
 
 fn types(record: &PipelineRecord) -> String {
-    let mut table = table(
+    let mut table = output::aligned(
         &[
             "layer type",
             "layers",
@@ -219,7 +221,7 @@ fn types(record: &PipelineRecord) -> String {
         &[1, 3, 4, 5, 6, 7],
     );
     for kind in &record.layer_types {
-        table.add_row([
+        let cells = [
             kind.r#type.clone(),
             kind.count.to_string(),
             kind.members.clone(),
@@ -228,13 +230,14 @@ fn types(record: &PipelineRecord) -> String {
             format!("{:.2}", kind.avg_sum_us),
             format!("{:.2}", kind.avg_idle_us),
             format!("{:.1}", kind.pass_share_pct),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
     table.to_string()
 }
 
 fn hot(record: &PipelineRecord, kind: &str) -> String {
-    let mut table = table(
+    let mut table = output::aligned(
         &[
             &format!("hot kernels of {kind}"),
             "launch",
@@ -250,20 +253,21 @@ fn hot(record: &PipelineRecord, kind: &str) -> String {
         .iter()
         .filter(|kernel| kernel.r#type == kind);
     for kernel in of_type.take(HOT) {
-        table.add_row([
+        let cells = [
             kernel.name.clone(),
             kernel.occurrence.to_string(),
             kernel.category.as_str().to_owned(),
             format!("{:.2}", kernel.avg_us),
             format!("{:.1}", kernel.share_pct),
             triple(kernel.grid),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
     table.to_string()
 }
 
 fn flow(flow: &LayerFlow) -> String {
-    let mut table = table(
+    let mut table = output::aligned(
         &[
             &format!("layer {} ({})", flow.layer, flow.r#type),
             "category",
@@ -277,7 +281,7 @@ fn flow(flow: &LayerFlow) -> String {
         &[2, 3, 4, 5, 6],
     );
     for row in &flow.kernels {
-        table.add_row([
+        let cells = [
             row.name.clone(),
             row.category.as_str().to_owned(),
             format!("{:.2}", row.start_us),
@@ -286,13 +290,14 @@ fn flow(flow: &LayerFlow) -> String {
             format!("{:.1}", row.share_pct),
             row.stream.to_string(),
             triple(row.grid),
-        ]);
+        ];
+        output::line(&mut table, cells);
     }
     table.to_string()
 }
 
 fn comparison(comparison: &Comparison) -> String {
-    let mut table = table(
+    let mut table = output::aligned(
         &["change", "first", "us", "second", "us", "delta us"],
         &[2, 4, 5],
     );
@@ -328,14 +333,4 @@ fn comparison(comparison: &Comparison) -> String {
 
 fn triple(values: [u32; 3]) -> String {
     format!("{}x{}x{}", values[0], values[1], values[2])
-}
-
-fn table(header: &[&str], numbers: &[usize]) -> Table {
-    let mut table = output::table(header);
-    for &index in numbers {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }

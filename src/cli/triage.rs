@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
 
 use super::output::{self, Output};
 use super::patience::patiently;
@@ -11,8 +10,8 @@ use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::trace::short;
 use crate::triage::{
-    self, Bubble, FusionRow, KernelRow, OverlapRow, StageComparison, StageRecord, TriageRecord,
-    TriageRequest,
+    self, Advice, Bubble, ClassComparison, Confidence, FusionRow, FusionStatus, KernelRow,
+    OverlapRow, StageComparison, StageRecord, TriageRecord, TriageRequest,
 };
 
 const EXAMPLES: &str = "\
@@ -77,42 +76,47 @@ pub(super) fn human(record: &TriageRecord) -> String {
     let mut parts: Vec<String> = record
         .warnings
         .iter()
-        .map(|warning| format!("note: {warning}"))
+        .map(|warning| output::prose(&format!("note: {warning}")))
         .collect();
     parts.extend(record.comparison.iter().map(comparison));
     parts.extend(record.stages.iter().map(stage));
+    let mut last = String::new();
     if let Some(path) = &record.report_path {
-        parts.push(format!("report: {}", path.display()));
+        last = format!("all rows: {}\n", path.display());
     }
-    parts.push(format!("next: {}", record.next));
+    parts.push(format!("{last}next: {}", record.next));
     parts.join("\n\n")
 }
 
 fn stage(stage: &StageRecord) -> String {
-    let part = |us: f64| 100.0 * us / stage.wall_us.max(f64::MIN_POSITIVE);
-    let bound = if stage.launch_bound {
-        ", launch-bound"
-    } else {
-        ""
+    let share = |name: &str, us: f64| {
+        let pct = 100.0 * us / stage.wall_us.max(f64::MIN_POSITIVE);
+        (pct >= 0.05).then(|| format!(", {name} {pct:.1}%"))
     };
-    let mut parts = vec![format!(
-        "{}: {} steps, wall {:.2} ms: busy {:.1}%, only communication {:.1}%, only copies {:.1}%, idle {:.1}%{bound}",
+    let shares: String = [
+        share("busy", stage.busy_us),
+        share("only communication", stage.exposed_communication_us),
+        share("only copies", stage.memcpy_us),
+        share("idle", stage.idle_us),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let head = format!(
+        "{}: {} steps of {:.3} ms on average{shares}{}",
         stage.stage.as_str().to_uppercase(),
         stage.steps,
-        stage.wall_us / 1000.0,
-        part(stage.busy_us),
-        part(stage.exposed_communication_us),
-        part(stage.memcpy_us),
-        part(stage.idle_us),
-    )];
+        stage.wall_us / 1000.0 / f64::from(stage.steps.max(1)),
+        match stage.launch_bound {
+            true => ", launch-bound",
+            false => "",
+        }
+    );
+    let mut parts = vec![output::prose(&head)];
     parts.extend(bubbles(&stage.bubbles));
     parts.push(kernels(&stage.kernels));
-    if !stage.overlap.is_empty() {
-        parts.push(overlap(&stage.overlap));
-    }
-    if !stage.fusion.is_empty() {
-        parts.push(fusion(&stage.fusion));
-    }
+    parts.extend(overlap(&stage.overlap));
+    parts.extend(fusion(&stage.fusion));
     parts.join("\n\n")
 }
 
@@ -123,99 +127,109 @@ fn bubbles(bubbles: &[Bubble]) -> Option<String> {
             let parts: Vec<&str> = parts.into_iter().flatten().collect();
             format!(", most of it in {}", parts.join(", "))
         });
-        format!(
+        output::prose(&format!(
             "  idle: {} {:.2} ms, {} times{held}",
             word(&bubble.cause),
             bubble.us / 1000.0,
             bubble.count
-        )
+        ))
     };
     let lines: Vec<String> = bubbles.iter().map(line).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn kernels(rows: &[KernelRow]) -> String {
-    let mut table = table(
-        &[
-            "kernel", "category", "ms", "share %", "launches", "source", "how",
-        ],
-        &[2, 3, 4],
-    );
+    let mut header = vec!["kernel", "ms", "share %", "launches", "source"];
+    if !output::is_narrow() {
+        header.push("category");
+    }
+    let mut table = output::aligned(&header, &[1, 2, 3]);
+    let mut guessed = false;
     for row in rows {
-        let place = row.locations.first();
-        table.add_row([
+        let source = row.locations.first().map_or_else(String::new, |place| {
+            let is_guess = place.confidence == Confidence::Low;
+            guessed |= is_guess;
+            let line = place
+                .line
+                .map_or_else(String::new, |line| format!(":{line}"));
+            let file = place.path.rsplit('/').next().unwrap_or(&place.path);
+            let mark = if is_guess { "~" } else { "" };
+            format!("{mark}{file}{line} {}", place.function)
+        });
+        let cells = [
             short(&row.name),
-            row.category.as_str().to_owned(),
             format!("{:.3}", row.gpu_time_us / 1000.0),
             format!("{:.2}", row.share_pct),
             row.launches.to_string(),
-            place.map_or_else(String::new, |place| {
-                let line = place
-                    .line
-                    .map_or_else(String::new, |line| format!(":{line}"));
-                format!("{}{line} {}", place.path, place.function)
-            }),
-            place.map_or_else(String::new, |place| {
-                format!("{} ({})", word(&place.method), word(&place.confidence))
-            }),
-        ]);
+            source,
+            row.category.as_str().to_owned(),
+        ];
+        output::line(&mut table, cells.into_iter().take(header.len()));
     }
-    table.to_string()
+    match guessed {
+        true => {
+            format!("{table}\n ~ by the kernel's name; the trace does not show who launched it")
+        }
+        false => table.to_string(),
+    }
 }
 
-fn overlap(rows: &[OverlapRow]) -> String {
-    let mut table = table(
+/// What another order or a fusion would save; a kernel that only needs to be
+/// faster stands in the kernel table.
+fn overlap(rows: &[OverlapRow]) -> Option<String> {
+    let mut table = output::aligned(
         &[
-            "overlap",
-            "exposed ms",
+            "exposed kernel",
+            "ms",
             "of busy %",
-            "hidden ms",
-            "between",
             "advice",
+            "after",
+            "before",
         ],
-        &[1, 2, 3],
+        &[1, 2],
     );
-    for row in rows {
-        table.add_row([
+    let neighbour = |name: &Option<String>| name.as_deref().map_or_else(|| "-".to_owned(), short);
+    let movable = rows.iter().filter(|row| row.advice != Advice::FasterKernel);
+    for row in movable {
+        let cells = [
             short(&row.name),
             format!("{:.3}", row.exposed_us / 1000.0),
             format!("{:.2}", row.exposed_share_pct),
-            format!("{:.3}", row.hidden_us / 1000.0),
-            format!(
-                "{} -> {}",
-                row.before.as_deref().unwrap_or("-"),
-                row.after.as_deref().unwrap_or("-")
-            ),
             word(&row.advice),
-        ]);
+            neighbour(&row.before),
+            neighbour(&row.after),
+        ];
+        output::line(&mut table, cells);
     }
-    table.to_string()
+    (!table.is_empty()).then(|| table.to_string())
 }
 
-fn fusion(rows: &[FusionRow]) -> String {
-    let mut table = table(
-        &[
-            "fusion",
-            "status",
-            "apart a step",
-            "share %",
-            "available in",
-        ],
-        &[2, 3],
-    );
-    for row in rows {
-        table.add_row([
+/// Fusions that are not, or not everywhere, in place.
+fn fusion(rows: &[FusionRow]) -> Option<String> {
+    let mut header = vec!["possible fusion", "now", "kernels a step", "share %"];
+    if !output::is_narrow() {
+        header.push("available in");
+    }
+    let mut table = output::aligned(&header, &[2, 3]);
+    let open = rows.iter().filter(|row| row.status != FusionStatus::Active);
+    for row in open {
+        let cells = [
             row.pattern.clone(),
             word(&row.status),
             row.separate_per_step.to_string(),
             format!("{:.2}", row.share_pct),
             row.available_in.clone(),
-        ]);
+        ];
+        output::line(&mut table, cells.into_iter().take(header.len()));
     }
-    table.to_string()
+    (!table.is_empty()).then(|| table.to_string())
 }
 
+/// Differences below this share of the compared step are summed up.
+const NOTABLE: f64 = 0.002;
+
 fn comparison(found: &StageComparison) -> String {
+    let wall_us = found.compare.wall_us;
     let name = |framework: &Option<String>, other: &str| {
         framework.clone().unwrap_or_else(|| other.to_owned())
     };
@@ -223,7 +237,7 @@ fn comparison(found: &StageComparison) -> String {
         name(&found.input.framework, "input"),
         name(&found.compare.framework, "compared"),
     );
-    let mut table = table(
+    let mut table = output::aligned(
         &[
             "class",
             &format!("{a} us"),
@@ -234,7 +248,10 @@ fn comparison(found: &StageComparison) -> String {
         ],
         &[1, 2, 3, 4],
     );
-    for class in &found.classes {
+    // Classes are sorted by the size of their difference.
+    let notable = |class: &ClassComparison| class.difference_us.abs() >= NOTABLE * wall_us;
+    let (shown, rest): (Vec<_>, Vec<_>) = found.classes.iter().partition(|class| notable(class));
+    for class in shown {
         let winner = match class.winner {
             triage::Winner::Input => a.clone(),
             triage::Winner::Compare => b.clone(),
@@ -249,24 +266,27 @@ fn comparison(found: &StageComparison) -> String {
             winner,
         ]);
     }
-    format!(
-        "{a} against {b}, {} ({}): {:.3} ms against {:.3} ms a step, {:+.1}%\n{table}",
+    if !rest.is_empty() {
+        let sum =
+            |part: fn(&ClassComparison) -> f64| rest.iter().map(|&class| part(class)).sum::<f64>();
+        table.add_row([
+            format!("({} more)", rest.len()),
+            format!("{:.1}", sum(|class| class.input_us)),
+            format!("{:.1}", sum(|class| class.compare_us)),
+            format!("{:+.1}", sum(|class| class.difference_us)),
+            format!("{:+.0}", sum(|class| class.gap_share_pct)),
+            String::new(),
+        ]);
+    }
+    let head = format!(
+        "{a} against {b}, {} ({}): {:.3} ms against {:.3} ms a step, {:+.1}%",
         found.stage.as_str(),
         found.matched_on,
         found.input.wall_us / 1000.0,
         found.compare.wall_us / 1000.0,
         found.gap_pct
-    )
-}
-
-fn table(header: &[&str], numbers: &[usize]) -> Table {
-    let mut table = output::table(header);
-    for &index in numbers {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
+    );
+    format!("{}\n{table}", output::prose(&head))
 }
 
 /// The name that a value has in records, as words.

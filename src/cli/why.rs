@@ -170,7 +170,7 @@ pub(super) fn human(explanation: &Explanation, runs: Option<(&Timeline, &Timelin
             text.push_str(&format!("{name:<16} {line}\n"));
         }
     }
-    text.trim_end().to_owned()
+    output::prose(text.trim_end())
 }
 
 fn causes(explanation: &Explanation) -> comfy_table::Table {

@@ -12,6 +12,7 @@ mod stage;
 mod steps;
 mod to_external;
 mod to_plateau;
+mod to_searched;
 mod to_tied;
 
 pub use error::DemoError;

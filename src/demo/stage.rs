@@ -49,6 +49,18 @@ pub struct Cost {
     pub ms: f64,
 }
 
+/// The residual add goes into the norm, as the leader does it.
+pub(super) const FUSED: [Cost; 2] = [
+    Cost {
+        part: "residual_add",
+        ms: 0.03,
+    },
+    Cost {
+        part: "rms_norm",
+        ms: 0.08,
+    },
+];
+
 /// A workspace with everything that a campaign needs.
 #[derive(Debug, Clone)]
 pub struct Stage {

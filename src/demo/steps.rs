@@ -44,6 +44,14 @@ impl Evidence {
 }
 
 impl<A: Agent> Play<'_, A> {
+    /// Plays a campaign to its decided baseline, which is all that a loop waits
+    /// for.
+    pub async fn to_baseline(&mut self) -> Result<Value, DemoError> {
+        self.open().await?;
+        self.history().await?;
+        self.baseline().await
+    }
+
     /// Opens the campaign on the stage's checkout.
     pub(super) async fn open(&mut self) -> Result<Value, DemoError> {
         let request = json!({
@@ -92,15 +100,22 @@ impl<A: Agent> Play<'_, A> {
     /// Measures the sealed workload again at the present tree, with more
     /// repeats while the interval does not decide.
     pub(super) async fn revalidate(&mut self) -> Result<Value, DemoError> {
-        let mut gap = self
-            .measure_again(json!({"label": "revalidation", "wait_s": 0}))
-            .await?;
+        self.revalidate_with(&json!({})).await
+    }
+
+    /// The same with further arguments.
+    pub(super) async fn revalidate_with(&mut self, more: &Value) -> Result<Value, DemoError> {
+        let mut asked = json!({"label": "revalidation", "wait_s": 0});
+        if let (Some(asked), Some(more)) = (asked.as_object_mut(), more.as_object()) {
+            asked.extend(more.clone());
+        }
+        let mut gap = self.measure_again(asked.clone()).await?;
         for repeats in [6, 10] {
             if gap["decision"] != "rerun" {
                 break;
             }
-            let asked = json!({"label": "revalidation", "repeats": repeats, "wait_s": 0});
-            gap = self.measure_again(asked).await?;
+            asked["repeats"] = json!(repeats);
+            gap = self.measure_again(asked.clone()).await?;
         }
         Ok(gap)
     }

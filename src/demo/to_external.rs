@@ -10,9 +10,7 @@ impl<A: Agent> Play<'_, A> {
     /// Plays a campaign that ends as external, by a command that the server ran.
     pub async fn to_external(&mut self) -> Result<Value, DemoError> {
         self.chapter("What lies outside");
-        self.open().await?;
-        self.history().await?;
-        self.baseline().await?;
+        self.to_baseline().await?;
         self.start_loop().await?;
         let finish = json!({"action": "finish", "outcome": "external", "reason": "a kernel library is missing"});
         self.refused("external", "a blocker", "campaign", finish)

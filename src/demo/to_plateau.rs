@@ -11,9 +11,7 @@ impl<A: Agent> Play<'_, A> {
     /// next attempt may open.
     pub async fn to_plateau(&mut self) -> Result<Value, DemoError> {
         self.chapter("Two weak rounds");
-        self.open().await?;
-        self.history().await?;
-        self.baseline().await?;
+        self.to_baseline().await?;
         self.start_loop().await?;
         for (round, ms) in [0.19, 0.21].into_iter().enumerate() {
             let gap = self.call("check_gap", json!({})).await?;

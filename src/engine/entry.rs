@@ -2,13 +2,12 @@
 //! interpreter, or by a program on the path.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use super::EngineError;
 use super::facts::Engine;
-use crate::references;
+use crate::references::Catalogue;
 
 /// The words before a server's arguments, and what runs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +185,7 @@ fn leading_words(template: &[String], entry: &Entry) -> Option<Vec<String>> {
         .file_name()?
         .to_string_lossy()
         .into_owned();
-    if WRAPPERS.contains(&name) || program.contains('{') {
+    if WRAPPERS.table().programs.contains(&name) || program.contains('{') {
         return None;
     }
     let mut leading = vec![program.clone()];
@@ -208,18 +207,16 @@ fn with_python(word: &str, entry: &Entry) -> String {
     )
 }
 
-#[derive(Deserialize)]
-struct Wrappers {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wrappers {
     programs: Vec<String>,
 }
 
-static WRAPPERS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let built_in = include_str!("../../references/command-wrappers.toml");
-    let own = references::load::<Wrappers>("command-wrappers.toml", built_in);
-    own.or_else(|_| toml::from_str(built_in))
-        .map(|wrappers| wrappers.programs)
-        .unwrap_or_default()
-});
+pub(super) static WRAPPERS: Catalogue<Wrappers> = Catalogue::new(
+    "command-wrappers.toml",
+    include_str!("../../references/command-wrappers.toml"),
+);
 
 #[cfg(test)]
 mod tests {

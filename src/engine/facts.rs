@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use indexmap::IndexMap;
 use regex::Regex;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{EngineError, Profiler};
 use crate::nearest::nearest;
@@ -75,6 +76,8 @@ pub struct Engine {
     pub gauges: GaugeNames,
     #[serde(default)]
     pub settings: SettingNames,
+    #[serde(default)]
+    pub compared: ComparedFlags,
     #[serde(default, rename = "knob")]
     pub knobs: Vec<Knob>,
     #[serde(default)]
@@ -136,6 +139,46 @@ pub struct SettingNames {
     pub speculative_algorithm: Option<String>,
 }
 
+/// Flags that decide what compared servers must share.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ComparedFlags {
+    /// Whether the prefix cache is on without any flag; none: unknown.
+    pub prefix_cache_default: Option<bool>,
+    /// Whether each of these flags turns it on or off.
+    pub prefix_cache_flags: IndexMap<String, bool>,
+    /// Flags that turn speculative decoding on; it is off without them.
+    pub speculative_flags: Vec<String>,
+}
+
+impl ComparedFlags {
+    /// Whether a server with these flags has its prefix cache on, where that is known.
+    pub fn prefix_cache(&self, flags: &Map<String, Value>) -> Option<bool> {
+        let mut on = self.prefix_cache_default?;
+        for (flag, value) in flags {
+            if let (Some(turns), Some(set)) =
+                (self.prefix_cache_flags.get(&plain(flag)), value.as_bool())
+            {
+                on = *turns == set;
+            }
+        }
+        Some(on)
+    }
+
+    /// Whether a server with these flags decodes speculatively, where that is known.
+    pub fn speculates(&self, flags: &Map<String, Value>) -> Option<bool> {
+        let any = flags
+            .iter()
+            .any(|(flag, value)| self.speculative_flags.contains(&plain(flag)) && !value.is_null());
+        (!self.speculative_flags.is_empty()).then_some(any)
+    }
+}
+
+/// A flag as a plan writes it, with `_`.
+fn plain(flag: &str) -> String {
+    flag.trim_start_matches('-').replace('-', "_")
+}
+
 /// A flag that changes speed and never what is generated.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,7 +190,7 @@ pub struct Knob {
     /// The search tier from which it is tried.
     pub tier: u8,
     /// Values that are safe to try, best guess first.
-    pub values: Vec<serde_json::Value>,
+    pub values: Vec<Value>,
 }
 
 /// What `some_flag: false` becomes.
@@ -164,15 +207,9 @@ pub enum FalseFlag {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgressLine {
-    #[serde(deserialize_with = "regex")]
+    #[serde(deserialize_with = "references::regex")]
     pub pattern: Regex,
     pub says: String,
-}
-
-/// Reads a regular expression from a string.
-pub(super) fn regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Regex::new(&text).map_err(serde::de::Error::custom)
 }
 
 /// The engines' files, in the order in which they are named to people.
@@ -206,6 +243,13 @@ static ENGINES: LazyLock<Vec<Result<Engine, String>>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Why an engine's file cannot be used.
+pub(super) fn problem(file: &str) -> Option<String> {
+    let mut files = FILES.iter().zip(ENGINES.iter());
+    let (_, read) = files.find(|((name, _), _)| *name == file)?;
+    read.as_ref().err().cloned()
+}
+
 /// The engine of that name.
 pub fn engine(name: &str) -> Result<&'static Engine, EngineError> {
     // A file that cannot be read might be the one that is asked for.
@@ -236,6 +280,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_engine_file_parses() {
@@ -243,6 +288,29 @@ mod tests {
             names().collect::<Vec<_>>(),
             ["sglang", "vllm", "trtllm", "tokenspeed", "openai"]
         );
+    }
+
+    #[test]
+    fn flags_tell_whether_the_prefix_cache_is_on() {
+        let on = |name: &str, flags: Value| {
+            let flags = flags.as_object().unwrap().clone();
+            engine(name).unwrap().compared.prefix_cache(&flags)
+        };
+        assert_eq!(on("sglang", json!({})), Some(true));
+        assert_eq!(
+            on("sglang", json!({"disable_radix_cache": true})),
+            Some(false)
+        );
+        assert_eq!(on("vllm", json!({})), Some(true));
+        assert_eq!(
+            on("vllm", json!({"--enable-prefix-caching": false})),
+            Some(false)
+        );
+        assert_eq!(
+            on("vllm", json!({"no_enable_prefix_caching": true})),
+            Some(false)
+        );
+        assert_eq!(on("trtllm", json!({})), None);
     }
 
     #[test]

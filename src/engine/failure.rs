@@ -1,12 +1,9 @@
 //! Why an engine failed, by what its log says.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
 use serde::Deserialize;
 
-use super::facts::regex;
-use crate::references;
+use crate::references::{self, Catalogue};
 
 /// A known cause and the line that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,31 +18,25 @@ pub struct Diagnosis {
 #[serde(deny_unknown_fields)]
 struct Signature {
     class: String,
-    #[serde(deserialize_with = "regex")]
+    #[serde(deserialize_with = "references::regex")]
     pattern: Regex,
     hint: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct Catalogue {
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
     signature: Vec<Signature>,
 }
 
-static SIGNATURES: LazyLock<Vec<Signature>> = LazyLock::new(|| {
-    let built_in = include_str!("../../references/failure-signatures.toml");
-    match references::load::<Catalogue>("failure-signatures.toml", built_in) {
-        Ok(catalogue) => catalogue.signature,
-        Err(error) => {
-            // A failure is reported all the same, by its telling line.
-            tracing::warn!(%error, "failures are not classified");
-            Vec::new()
-        }
-    }
-});
+pub(super) static SIGNATURES: Catalogue<Table> = Catalogue::new(
+    "failure-signatures.toml",
+    include_str!("../../references/failure-signatures.toml"),
+);
 
 /// The most telling line of a log, if any is known.
 pub fn diagnose(log: &str) -> Option<Diagnosis> {
-    SIGNATURES.iter().find_map(|signature| {
+    SIGNATURES.table().signature.iter().find_map(|signature| {
         let line = log.lines().find(|line| signature.pattern.is_match(line))?;
         Some(Diagnosis {
             class: signature.class.clone(),

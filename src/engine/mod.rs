@@ -13,6 +13,7 @@ mod probe;
 mod profiler;
 mod readiness;
 
+use crate::references::Replaceable;
 pub use argv::{Endpoint, LaunchRequest, argv, check_flags, check_parallelism};
 pub use counters::{Counts, Settings, settings, snapshot};
 pub use entry::{Entry, EntryRequest, find_entry, help_commands};
@@ -23,3 +24,14 @@ pub use help::{FlagProblem, KnownFlag, KnownFlags, parse_help};
 pub use probe::{Probe, probe_command, read_probe};
 pub use profiler::{Profiler, Window};
 pub use readiness::{flush_cache, served_models, stage_of};
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[
+    Replaceable::new("engines/sglang.toml", facts::problem),
+    Replaceable::new("engines/vllm.toml", facts::problem),
+    Replaceable::new("engines/trtllm.toml", facts::problem),
+    Replaceable::new("engines/tokenspeed.toml", facts::problem),
+    Replaceable::new("engines/openai.toml", facts::problem),
+    Replaceable::new("command-wrappers.toml", |_| entry::WRAPPERS.problem()),
+    Replaceable::new("failure-signatures.toml", |_| failure::SIGNATURES.problem()),
+];

@@ -1,6 +1,7 @@
 //! From the scenarios' verdicts to what should be done, and the plateau state.
 
 use super::MIN_IMPROVEMENT_PCT;
+use super::fairness::CLIENT;
 use super::record::{Decision, Plateau, RoundProgress, ScenarioGap, Verdict};
 
 /// A decision, its reason and the next call.
@@ -15,16 +16,18 @@ pub struct Outcome {
 /// then what needs more repeats.
 pub fn decide(scenarios: &[ScenarioGap], target: &str) -> Outcome {
     let named = |keep: &dyn Fn(&ScenarioGap) -> bool| -> Vec<String> {
-        scenarios.iter().filter(|gap| keep(gap)).map(name).collect()
+        scenarios
+            .iter()
+            .filter(|gap| keep(gap))
+            .map(ScenarioGap::place)
+            .collect()
     };
-    let unfair = named(&|gap| !gap.fairness.is_empty());
+    let unfair: Vec<&ScenarioGap> = scenarios
+        .iter()
+        .filter(|gap| !gap.fairness.is_empty())
+        .collect();
     if !unfair.is_empty() {
-        return outcome(
-            Decision::FixFairness,
-            format!("the runs are not comparable in {}", unfair.join(", ")),
-            "make the fields in scenarios[].fairness equal in the plan, or declare them when the \
-             campaign is opened, then run_benchmark again",
-        );
+        return not_comparable(&unfair);
     }
     let behind = named(&|gap| gap.verdict == Verdict::Behind);
     if !behind.is_empty() {
@@ -51,6 +54,33 @@ pub fn decide(scenarios: &[ScenarioGap], target: &str) -> Outcome {
         );
     }
     rerun(scenarios, named(&|gap| !gap.not_behind))
+}
+
+/// Names the fields that differ, and what to do about them.
+fn not_comparable(unfair: &[&ScenarioGap]) -> Outcome {
+    let places: Vec<String> = unfair
+        .iter()
+        .map(|gap| {
+            let fields: Vec<&str> = gap.fairness.iter().map(|one| &*one.field).collect();
+            format!("{} ({})", gap.place(), fields.join(", "))
+        })
+        .collect();
+    let by_two_clients = unfair
+        .iter()
+        .flat_map(|gap| &gap.fairness)
+        .any(|one| one.field == CLIENT);
+    let next = if by_two_clients {
+        "measure both sides by one client: run_benchmark does; two clients differ in their \
+         prompts and in what they call TTFT, TPOT and throughput"
+    } else {
+        "make the fields in scenarios[].fairness equal in the plan, or declare them when the \
+         campaign is opened, then run_benchmark again"
+    };
+    outcome(
+        Decision::FixFairness,
+        format!("the runs are not comparable in {}", places.join(", ")),
+        next,
+    )
 }
 
 fn behind_next(scenarios: &[ScenarioGap]) -> &'static str {
@@ -90,17 +120,6 @@ fn outcome(decision: Decision, reason: String, next: impl Into<String>) -> Outco
         decision,
         reason,
         next: next.into(),
-    }
-}
-
-fn name(gap: &ScenarioGap) -> String {
-    match (gap.request_rate, gap.max_concurrency) {
-        (None, None) => gap.scenario.clone(),
-        (Some(rate), None) => format!("{} at {rate} requests/s", gap.scenario),
-        (None, Some(cap)) => format!("{} with {cap} in flight", gap.scenario),
-        (Some(rate), Some(cap)) => {
-            format!("{} at {rate} requests/s with {cap} in flight", gap.scenario)
-        }
     }
 }
 

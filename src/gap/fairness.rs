@@ -7,13 +7,20 @@ use super::rows::Row;
 /// Token totals may differ by this share.
 const TOKENS_TOLERANCE: f64 = 0.01;
 
+/// Field name of the program that measured.
+pub const CLIENT: &str = "client";
+
 /// Field name of a sealed leader that runs differently now.
 pub const DRIFT: &str = "leader_drift";
 
 type Field = (&'static str, fn(&Row) -> Option<String>);
 
 /// Fields that must be equal where both sides record them.
-const EQUAL: [Field; 10] = [
+const EQUAL: [Field; 11] = [
+    (CLIENT, |row| {
+        // Rows of our own name no client.
+        Some(row.client.as_deref().unwrap_or("sota-loop").to_owned())
+    }),
     ("model", |row| owned(row.model.as_deref())),
     ("workload_sha256", |row| {
         let in_workload = row.workload.workload_sha256.as_deref();

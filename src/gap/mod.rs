@@ -23,7 +23,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use error::GapError;
-pub use explain::{explain_gaps, timelines};
+pub use explain::{explain_gaps, middle_pair};
 pub use record::{
     Attribution, Better, DECIDING_METRIC, Decision, GapRecord, GapRequest, Other, Pair, Plateau,
     RoundProgress, ScenarioGap, SealedLeader, Side, Unfair, Verdict,
@@ -33,6 +33,13 @@ pub use student::{two_sided_probability, two_sided_quantile};
 
 use candidates::Yardstick;
 use scenario::{Cell, compare, percent};
+
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[Replaceable::new("where-to-look.toml", |_| {
+    attribution::PLACES.problem()
+})];
 
 /// Level of every interval.
 const CONFIDENCE: f64 = 0.95;

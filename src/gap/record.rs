@@ -183,6 +183,22 @@ pub struct ScenarioGap {
     pub explanation: Option<Box<Explanation>>,
 }
 
+impl ScenarioGap {
+    /// The verdict in words. An undecided one whose interval shows that the
+    /// target is no worse than −1% says so: it does not keep a campaign from
+    /// ending as tied.
+    pub fn standing(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Ahead => "ahead",
+            Verdict::Behind => "behind",
+            Verdict::Tied => "tied",
+            Verdict::Undecided if self.not_behind => "undecided, not behind",
+            Verdict::Undecided => "undecided",
+            Verdict::Blocked => "blocked",
+        }
+    }
+}
+
 /// What the comparison of one scenario says about the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

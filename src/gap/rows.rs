@@ -70,6 +70,9 @@ pub struct Row {
     pub launch: Option<f64>,
     #[serde(default)]
     pub model: Option<Box<str>>,
+    /// Another client that measured the row.
+    #[serde(default)]
+    pub client: Option<Box<str>>,
     #[serde(default)]
     pub workload_sha256: Option<Box<str>>,
     pub workload: Workload,
@@ -85,8 +88,17 @@ pub struct Row {
     pub spec_decode: Option<SpecDecode>,
     #[serde(default)]
     pub normalization: Option<Normalization>,
+    /// What the server's own counters grew by in the run.
+    #[serde(default)]
+    pub server_counts: Option<ServerCounts>,
     #[serde(default)]
     pub artifacts: Option<Artifacts>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerCounts {
+    #[serde(default, deserialize_with = "number_or_none")]
+    pub prompt_tokens: Option<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

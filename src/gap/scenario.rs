@@ -18,14 +18,7 @@ pub struct Cell<'a> {
 impl Cell<'_> {
     /// The scenario with its load, for messages.
     pub fn place(&self) -> String {
-        let mut place = self.scenario.to_owned();
-        if let Some(rate) = self.request_rate {
-            place.push_str(&format!(" at {rate} requests/s"));
-        }
-        if let Some(cap) = self.max_concurrency {
-            place.push_str(&format!(" with {cap} in flight"));
-        }
-        place
+        place(self.scenario, self.request_rate, self.max_concurrency)
     }
 
     fn sealed<'s>(&self, leaders: &'s [SealedLeader]) -> Option<&'s SealedLeader> {
@@ -412,6 +405,24 @@ fn check_drift(
             leader: format!("{:+.1}% from its sealed rows", percent(drift)),
         });
     }
+}
+
+impl ScenarioGap {
+    /// The scenario with its load, for people.
+    pub fn place(&self) -> String {
+        place(&self.scenario, self.request_rate, self.max_concurrency)
+    }
+}
+
+fn place(scenario: &str, request_rate: Option<f64>, max_concurrency: Option<f64>) -> String {
+    let mut place = scenario.to_owned();
+    if let Some(rate) = request_rate {
+        place.push_str(&format!(" at {rate} req/s"));
+    }
+    if let Some(cap) = max_concurrency {
+        place.push_str(&format!(", {cap} in flight"));
+    }
+    place
 }
 
 /// A log-ratio in percent.

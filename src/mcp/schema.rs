@@ -87,6 +87,70 @@ fn is_null(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "null")
 }
 
+/// A schema of arguments in fewer words: the names of an enumeration in one
+/// list, with what they mean in its description; no titles, no empty defaults.
+pub fn brief(full: &Map<String, Value>) -> Map<String, Value> {
+    let mut brief = full.clone();
+    shorten(&mut brief);
+    brief
+}
+
+fn shorten(map: &mut Map<String, Value>) {
+    // A property may be named like a keyword, as `title`.
+    for (key, value) in map.iter_mut() {
+        let entries = match (key.as_str(), value) {
+            ("properties" | "$defs", Value::Object(fields)) => fields.values_mut().collect(),
+            ("anyOf" | "oneOf", Value::Array(branches)) => branches.iter_mut().collect(),
+            ("items", items) => vec![items],
+            _ => Vec::new(),
+        };
+        for entry in entries.into_iter().filter_map(Value::as_object_mut) {
+            shorten(entry);
+        }
+    }
+    map.shift_remove("title");
+    if map.get("default") == Some(&json!([])) {
+        map.shift_remove("default");
+    }
+    if let Some(names) = names_of(map) {
+        let meanings = meanings(map);
+        map.shift_remove("oneOf");
+        map.insert("type".to_owned(), json!("string"));
+        map.insert("enum".to_owned(), Value::Array(names));
+        let own = map.get("description").and_then(Value::as_str);
+        let text = [own.unwrap_or_default(), &meanings].join(" ");
+        map.insert("description".to_owned(), json!(text));
+    }
+    if let Some(text) = map.get("description").and_then(Value::as_str) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        map["description"] = json!(words.join(" "));
+    }
+}
+
+/// The names of an enumeration of strings.
+fn names_of(map: &Map<String, Value>) -> Option<Vec<Value>> {
+    let mut names = Vec::new();
+    for branch in map.get("oneOf")?.as_array()? {
+        match (branch.get("const"), branch.get("enum")) {
+            (Some(name), _) => names.push(name.clone()),
+            (None, Some(Value::Array(list))) => names.extend(list.iter().cloned()),
+            _ => return None,
+        }
+    }
+    names.iter().all(Value::is_string).then_some(names)
+}
+
+fn meanings(map: &Map<String, Value>) -> String {
+    let branches = map.get("oneOf").and_then(Value::as_array);
+    let meaning = |branch: &Value| {
+        let name = branch.get("const")?.as_str()?;
+        let text = branch.get("description")?.as_str()?;
+        Some(format!("{name}: {text}"))
+    };
+    let meanings: Vec<String> = branches.into_iter().flatten().filter_map(meaning).collect();
+    meanings.join(" ")
+}
+
 /// The fields of a record's schema with their types and texts; what is inside
 /// an object stays unsaid. No field is required: clients hold an error's object
 /// against the same schema.
@@ -237,6 +301,20 @@ mod tests {
         );
         assert_eq!(properties["state"], json!({"$ref": "#/$defs/State"}));
         assert!(!listed.to_string().contains("null"), "{listed}");
+    }
+
+    #[test]
+    fn a_brief_enumeration_is_one_list_with_its_meanings() {
+        let full = arguments::<Record>();
+        let brief = brief(&full);
+        let mut state = brief["$defs"]["State"].clone();
+        let names = state["enum"].as_array_mut().unwrap();
+        names.sort_by_key(Value::to_string);
+        assert_eq!(
+            state,
+            json!({"type": "string", "enum": ["done", "queued"], "description": "queued: Waits."})
+        );
+        assert!(!brief.contains_key("title"), "{brief:?}");
     }
 
     /// Enumerations come in the order of schemars, which is not ours to fix.

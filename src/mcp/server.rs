@@ -13,6 +13,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
+use super::schema;
 use super::tool::{Entry, ToolContext};
 use super::tools;
 use crate::fault::{Fault, FaultCode};
@@ -145,7 +146,7 @@ pub(super) fn listing(entry: &Entry) -> rmcp::model::Tool {
     let mut tool = rmcp::model::Tool::new(
         entry.name,
         entry.description,
-        Arc::clone(&entry.input_schema),
+        Arc::new(schema::brief(&entry.input_schema)),
     );
     tool.title = Some(entry.title.to_owned());
     tool.output_schema = Some(Arc::clone(&entry.output_schema));

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{arguments, schema};
+use crate::catalogues;
 use crate::fault::{Fault, FaultCode};
 
 /// What a client may assume about a call. Read-only means that no call of the
@@ -150,6 +151,7 @@ impl Entry {
 
     /// Runs one call on untyped arguments.
     pub async fn call(&self, arguments: Value, context: ToolContext) -> Result<Value, Fault> {
+        catalogues::check()?;
         (self.call)(arguments, context).await
     }
 }

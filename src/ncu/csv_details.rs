@@ -2,7 +2,6 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 
 use super::csv::{Table, assemble};
 use super::csv_number::{number, to_base};
@@ -10,11 +9,13 @@ use super::report::{
     Launch, MessageKind, Metric, Names, Report, RuleItem, RuleMessage, RuleResult, Speedup,
     SpeedupScope, Value,
 };
+use crate::references::Catalogue;
 
 /// Section title, then label, to metric name.
-static LABELS: LazyLock<HashMap<String, HashMap<String, String>>> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../references/ncu-labels.toml")).unwrap_or_default()
-});
+pub(super) static LABELS: Catalogue<HashMap<String, HashMap<String, String>>> = Catalogue::new(
+    "ncu-labels.toml",
+    include_str!("../../references/ncu-labels.toml"),
+);
 
 pub(super) fn report(table: &Table) -> Result<Report, (u64, String)> {
     let mut names = Names::default();
@@ -70,6 +71,7 @@ fn metric_name(section: &str, label: &str) -> Option<String> {
     Some(match named {
         Some(name) => name.to_string(),
         None => LABELS
+            .table()
             .get(section)
             .and_then(|labels| labels.get(label))
             .map_or_else(|| label.to_string(), Clone::clone),
@@ -127,7 +129,7 @@ mod tests {
             metric_name("GPU Speed Of Light Throughput", "Duration").as_deref(),
             Some("gpu__time_duration.sum")
         );
-        assert_eq!(LABELS.values().map(HashMap::len).sum::<usize>(), 90);
+        assert_eq!(LABELS.table().values().map(HashMap::len).sum::<usize>(), 90);
     }
 
     #[test]

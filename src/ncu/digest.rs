@@ -20,6 +20,7 @@ use super::record::{
     RuleSummary, Stall, TriedEdit, Verdict,
 };
 use super::report::{Launch, MessageKind, Report, SpeedupScope};
+use super::roofline::Roofline;
 use super::rules::Rules;
 
 /// How much of a kernel is shown.
@@ -329,6 +330,7 @@ impl Engine<'_> {
             bound_reason,
             stalls: stalls(facts, sizes),
             occupancy: occupancy(facts, sizes),
+            roofline: Roofline::of(group),
             metrics: metrics(facts, sizes),
             missing,
             rules: launch.map_or_else(Vec::new, |launch| self.ncu_rules(launch, sizes)),

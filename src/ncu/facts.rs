@@ -12,6 +12,12 @@ use crate::references;
 
 const BUILT_IN: &str = include_str!("../../references/ncu-metrics.toml");
 
+/// Why the user's definitions cannot be used.
+pub(super) fn problem() -> Option<String> {
+    let error = Definitions::load().err()?;
+    Some(error.to_string())
+}
+
 /// The definitions of all quantities.
 #[derive(Debug, Deserialize)]
 pub(super) struct Definitions {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::NcuError;
 use super::facts::show;
 use super::record::{Comparison, DigestRecord, Hotspot, KernelDigest, NextEdit};
+use super::roofline::Roofline;
 use crate::disk;
 
 /// Writes `digest.md` and `digest.json` into `folder` and notes it in the record.
@@ -235,7 +236,7 @@ fn kernels(text: &mut String, record: &DigestRecord) {
     );
     line(
         text,
-        "| kernel | launches | us | grid | block | bound | why | top stall |\n| --- | ---: | ---: | --- | --- | --- | --- | --- |",
+        "| kernel | launches | us | grid | block | bound | roof | why | top stall |\n| --- | ---: | ---: | --- | --- | --- | --- | --- | --- |",
     );
     for kernel in &record.kernels {
         let _ = writeln!(
@@ -268,8 +269,19 @@ fn kernels(text: &mut String, record: &DigestRecord) {
     }
 }
 
+/// The rate that is nearest to its roof, and how near.
+fn roof(place: &Roofline) -> String {
+    let pct = place.of_roof_pct();
+    match &place.path {
+        Some(path) if place.tops / place.peak_tops * 100.0 >= pct => {
+            format!("{pct:.0} % of {path} {} TFLOP/s", show(place.peak_tops, ""))
+        }
+        _ => format!("{pct:.0} % of DRAM {:.2} TB/s", place.peak_dram_tbps),
+    }
+}
+
 /// One kernel as table cells; the command line prints the same.
-pub fn row(kernel: &KernelDigest) -> [String; 8] {
+pub fn row(kernel: &KernelDigest) -> [String; 9] {
     let dims = |[x, y, z]: [u64; 3]| format!("{x}x{y}x{z}");
     let bound = serde_json::to_value(kernel.bound).unwrap_or_default();
     [
@@ -281,6 +293,10 @@ pub fn row(kernel: &KernelDigest) -> [String; 8] {
         dims(kernel.grid),
         dims(kernel.block),
         bound.as_str().unwrap_or_default().to_string(),
+        kernel
+            .roofline
+            .as_ref()
+            .map_or_else(|| "-".to_string(), roof),
         kernel.bound_reason.clone(),
         kernel.stalls.first().map_or_else(
             || "-".to_string(),

@@ -24,6 +24,7 @@ mod permission;
 mod read;
 mod record;
 mod report;
+mod roofline;
 mod rules;
 mod wire;
 
@@ -39,3 +40,14 @@ pub use permission::{
 pub use read::{read, read_with};
 pub use record::*;
 pub use report::*;
+pub use roofline::Roofline;
+
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[
+    Replaceable::new("ncu-metrics.toml", |_| facts::problem()),
+    Replaceable::new("ncu-rules.toml", |_| rules::problem()),
+    Replaceable::new("ncu-roofs.toml", |_| roofline::ROOFS.problem()),
+    Replaceable::new("ncu-labels.toml", |_| csv_details::LABELS.problem()),
+];

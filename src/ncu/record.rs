@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::SpeedupScope;
+use super::roofline::Roofline;
 use crate::detail::Detail;
 
 /// What to digest.
@@ -100,6 +101,9 @@ pub struct KernelDigest {
     /// Largest first; shares of the time that a warp spends per issued instruction.
     pub stalls: Vec<Stall>,
     pub occupancy: Occupancy,
+    /// Where it stands under the roofs of its device, if the report holds the counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roofline: Option<Roofline>,
     /// Metric name to median value, in base units (ns, bytes, hz, percent, counts).
     pub metrics: BTreeMap<String, f64>,
     /// Metrics that a rule needed and the report lacks.

@@ -9,6 +9,13 @@ use crate::references;
 
 const BUILT_IN: &str = include_str!("../../references/ncu-rules.toml");
 
+/// Why the user's rules cannot be used.
+pub(super) fn problem() -> Option<String> {
+    let definitions = Definitions::load().ok()?;
+    let error = Rules::load(&definitions).err()?;
+    Some(error.to_string())
+}
+
 /// All rules and the numbers that go with them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

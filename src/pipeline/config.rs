@@ -18,6 +18,8 @@ pub(super) struct ModelConfig {
     /// What each layer is called: the parts in which the model's layers
     /// differ, or else the kind of its feed-forward part.
     pub layers: Vec<String>,
+    /// Whether each layer's attention is linear, where the configuration says.
+    pub linear: Vec<Option<bool>>,
     /// Layers beside those that predict further tokens.
     pub mtp: usize,
     /// Whether attention is of the latent kind (MLA).
@@ -59,6 +61,7 @@ impl ModelConfig {
             return Err(fail(format!("num_hidden_layers is {count}")));
         }
         let layers = fields.layers(count as usize);
+        let linear = (0..layers.len()).map(|layer| fields.is_linear(layer));
         let mtp = [
             "num_nextn_predict_layers",
             "mtp_num_hidden_layers",
@@ -72,6 +75,7 @@ impl ModelConfig {
         let model_type = whole.get("model_type").and_then(Value::as_str);
         Ok(Self {
             model_type: model_type.unwrap_or("unknown").to_owned(),
+            linear: linear.collect(),
             layers,
             mtp,
             latent,
@@ -165,6 +169,17 @@ impl Fields<'_> {
             .into();
         }
         String::new()
+    }
+
+    /// Whether a layer mixes tokens with a state instead of attending to all of
+    /// them; `None` where the configuration does not say.
+    fn is_linear(&self, layer: usize) -> Option<bool> {
+        let kind = self.attention(layer);
+        let state = ["linear", "mamba", "recurrent", "ssm"];
+        if state.iter().any(|word| kind.contains(word)) {
+            return Some(true);
+        }
+        kind.contains("attention").then_some(false)
     }
 
     fn feed_forward(&self, layer: usize) -> &'static str {

@@ -28,20 +28,63 @@ pub(super) fn is_latent(kernel: &str) -> bool {
     })
 }
 
-impl Traits {
-    pub fn of(categories: impl Iterator<Item = KernelCategory>) -> Self {
-        let mut traits = Self::default();
-        for category in categories {
-            match category {
-                KernelCategory::Attention => traits.attention = true,
-                KernelCategory::LinearAttention => traits.linear = true,
-                KernelCategory::Moe => traits.moe = true,
-                _ => {}
-            }
-        }
-        traits
-    }
+/// A kernel's category and name.
+pub(super) type Kernel<'a> = (KernelCategory, &'a str);
 
+/// A layer has a trait when it has at least this part of the kernels that show
+/// it in the layer with most of them: noise brings a stray one into others.
+const PART: usize = 2;
+
+/// The traits of each layer, by its kernels.
+pub(super) fn traits(layers: &[Vec<Kernel<'_>>]) -> Vec<Traits> {
+    let has = |shows: &dyn Fn(&Kernel<'_>) -> bool| -> Vec<bool> {
+        let counts: Vec<usize> = layers
+            .iter()
+            .map(|kernels| kernels.iter().filter(|kernel| shows(kernel)).count())
+            .collect();
+        let most = counts.iter().copied().max().unwrap_or(0);
+        counts
+            .into_iter()
+            .map(|count| count > 0 && PART * count >= most)
+            .collect()
+    };
+    let of = |wanted: KernelCategory| has(&|&(category, _)| category == wanted);
+    let (attention, linear) = (
+        of(KernelCategory::Attention),
+        of(KernelCategory::LinearAttention),
+    );
+    let (moe, latent) = (of(KernelCategory::Moe), has(&|(_, name)| is_latent(name)));
+    (0..layers.len())
+        .map(|layer| Traits {
+            attention: attention[layer],
+            linear: linear[layer],
+            moe: moe[layer],
+            latent: latent[layer],
+        })
+        .collect()
+}
+
+/// Types of which no layer is a mixture of experts and another is not, or has
+/// linear attention and another has not; numbered in order of appearance.
+pub(super) fn told_apart(types: &[usize], traits: &[Traits]) -> Vec<usize> {
+    let mut known: Vec<(usize, bool, bool)> = Vec::new();
+    types
+        .iter()
+        .zip(traits)
+        .map(|(&kind, traits)| {
+            let key = (kind, traits.moe, traits.linear);
+            known
+                .iter()
+                .position(|other| *other == key)
+                .unwrap_or_else(|| {
+                    known.push(key);
+                    known.len() - 1
+                })
+        })
+        .collect()
+}
+
+impl Traits {
     fn feed_forward(self) -> &'static str {
         if self.moe { "moe" } else { "dense" }
     }
@@ -126,6 +169,18 @@ fn disagreements(
                 traits[layer].feed_forward()
             ));
         }
+    }
+    for (layer, (linear, traits)) in config.linear.iter().zip(traits).enumerate() {
+        let said = match (linear, traits.linear, traits.attention) {
+            (Some(true), false, true) => {
+                "linear attention in the configuration, but none of its kernels"
+            }
+            (Some(false), true, false) => {
+                "no linear attention in the configuration, but its kernels"
+            }
+            _ => continue,
+        };
+        found.push(format!("layer {layer} has {said}"));
     }
     if found.is_empty() {
         found.extend(division(types, named));
@@ -271,6 +326,7 @@ mod tests {
             path: "config.json".into(),
             model_type: "test".into(),
             layers: layers.iter().map(|&layer| layer.to_owned()).collect(),
+            linear: vec![None; layers.len()],
             mtp: 0,
             latent: false,
         }

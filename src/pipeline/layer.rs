@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config::ModelConfig;
-use super::label::{self, Traits};
+use super::label::{self, Kernel};
 use super::pass::{Pass, Wall};
 use super::record::{ConfigCheck, LayerRow, LayerType};
 use super::search::Found;
@@ -32,20 +32,20 @@ impl<'a> Layers<'a> {
         found: &'a Found,
         config: Option<&ModelConfig>,
     ) -> Self {
-        let category = |&row: &u32| categories.of(trace.gpu.name[row as usize]);
-        let traits: Vec<Traits> = found
+        let kernels: Vec<Vec<Kernel<'_>>> = found
             .layers
             .iter()
             .map(|rows| {
-                let latent =
-                    |&row: &u32| label::is_latent(trace.text(trace.gpu.name[row as usize]));
-                Traits {
-                    latent: rows.iter().any(latent),
-                    ..Traits::of(rows.iter().map(category))
-                }
+                let of = |&row: &u32| {
+                    let name = trace.gpu.name[row as usize];
+                    (categories.of(name), trace.text(name))
+                };
+                rows.iter().map(of).collect()
             })
             .collect();
-        let (names, check) = label::names(&types(&found.kernels), &traits, config);
+        let traits = label::traits(&kernels);
+        let types = label::told_apart(&types(&found.kernels), &traits);
+        let (names, check) = label::names(&types, &traits, config);
         Self {
             trace,
             categories,

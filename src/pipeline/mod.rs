@@ -18,6 +18,7 @@ mod flow;
 mod label;
 mod layer;
 mod layering;
+mod parallel;
 mod pass;
 mod perfetto;
 mod record;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::layering::NoLayers;
+use super::parallel::in_parallel;
 use super::record::{PassRow, PassState};
 use super::search::{Found, Search};
 use super::steady;
@@ -99,7 +100,7 @@ impl Passes {
     /// kernels, and finds the layers of each.
     pub fn new(trace: &Trace, categories: &CategoryColumn) -> Self {
         let steps = Steps::new(trace, categories, None);
-        let mut search = Search::new(trace, categories);
+        let search = Search::new(trace, categories);
         let mut bounded: Vec<(Stage, StepShape, Vec<u32>)> = steps
             .steps
             .into_iter()
@@ -110,24 +111,30 @@ impl Passes {
             let all = (0..trace.gpu.len() as u32).collect();
             bounded.push((Stage::Unknown, StepShape::default(), all));
         }
-        let mut passes = Vec::with_capacity(bounded.len());
+        let mut parts = Vec::with_capacity(bounded.len());
         for (stage, shape, rows) in bounded {
-            let parts = match steps.source {
+            let rows = match steps.source {
                 StepSource::Annotation => vec![rows],
-                _ => split(trace, &mut search, rows),
+                _ => split(trace, &search, rows),
             };
-            for rows in parts {
-                passes.push(Pass {
-                    stage,
-                    shape,
-                    found: search.find(&rows),
-                    wall: Wall::of(trace, &rows),
-                    rows,
-                    state: PassState::NoLayers,
-                    note: None,
-                });
-            }
+            parts.extend(rows.into_iter().map(|rows| (stage, shape, rows)));
         }
+        let found = in_parallel(&parts, |(_, _, rows)| {
+            (search.find(rows), Wall::of(trace, rows))
+        });
+        let mut passes: Vec<Pass> = parts
+            .into_iter()
+            .zip(found)
+            .map(|((stage, shape, rows), (found, wall))| Pass {
+                stage,
+                shape,
+                rows,
+                found,
+                wall,
+                state: PassState::NoLayers,
+                note: None,
+            })
+            .collect();
         passes.sort_by_key(|pass| pass.wall.start_ns);
         let layers = usual_layers(&passes);
         let mut found = Self {
@@ -212,7 +219,7 @@ fn usual_layers(passes: &[Pass]) -> usize {
 
 /// Parts GPU rows between runs of about equally many layers, where nothing
 /// else has told the passes apart.
-fn split(trace: &Trace, search: &mut Search<'_>, rows: Vec<u32>) -> Vec<Vec<u32>> {
+fn split(trace: &Trace, search: &Search<'_>, rows: Vec<u32>) -> Vec<Vec<u32>> {
     let Ok(found) = search.find(&rows) else {
         return vec![rows];
     };

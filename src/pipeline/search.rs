@@ -2,6 +2,7 @@
 //! told apart.
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
@@ -41,7 +42,8 @@ pub(super) struct Search<'t> {
     by_name: Vec<Symbol>,
     /// Whether a symbol of either kind mixes tokens.
     mixes: Vec<bool>,
-    known: HashMap<Vec<Symbol>, Result<Layering, NoLayers>>,
+    /// Layers of sequences that were searched before: passes that replay a graph are equal.
+    known: Mutex<HashMap<Vec<Symbol>, Result<Layering, NoLayers>>>,
 }
 
 /// Grid and block of a kernel.
@@ -94,7 +96,7 @@ impl<'t> Search<'t> {
             by_shape: Vec::with_capacity(trace.gpu.len()),
             by_name: Vec::with_capacity(trace.gpu.len()),
             mixes: Vec::new(),
-            known: HashMap::new(),
+            known: Mutex::default(),
         };
         let mut symbols = Symbols::new(trace.strings.len());
         for row in 0..trace.gpu.len() {
@@ -117,7 +119,7 @@ impl<'t> Search<'t> {
     }
 
     /// The layers among some GPU rows, which are in order of start.
-    pub fn find(&mut self, rows: &[u32]) -> Result<Found, NoLayers> {
+    pub fn find(&self, rows: &[u32]) -> Result<Found, NoLayers> {
         let kernels: Vec<u32> = rows
             .iter()
             .copied()
@@ -183,19 +185,23 @@ impl<'t> Search<'t> {
         kernels.iter().filter(on_main).copied().collect()
     }
 
-    fn layering(&mut self, view: &[u32], shaped: bool) -> Result<Layering, NoLayers> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Vec<Symbol>, Result<Layering, NoLayers>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn layering(&self, view: &[u32], shaped: bool) -> Result<Layering, NoLayers> {
         let column = if shaped {
             &self.by_shape
         } else {
             &self.by_name
         };
         let sequence: Vec<Symbol> = view.iter().map(|&row| column[row as usize]).collect();
-        if let Some(known) = self.known.get(&sequence) {
+        if let Some(known) = self.known().get(&sequence) {
             return known.clone();
         }
         let mixes = &self.mixes;
         let found = layering::find(&sequence, |symbol| mixes[symbol as usize]);
-        self.known.insert(sequence, found.clone());
+        self.known().insert(sequence, found.clone());
         found
     }
 

@@ -11,7 +11,7 @@ use super::html::Table;
 use super::material::Material;
 use crate::campaign::events::AttemptOutcome;
 use crate::campaign::{Attempt, AttemptState, State};
-use crate::chart::{ChartError, SERIES, SHAPES, Shape, Tone, signed};
+use crate::chart::{ChartError, SERIES, SHAPES, Shape, Tone, signed_pct};
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,7 +108,7 @@ fn line(attempt: &AttemptRow) -> Option<Line> {
             attempt.id,
             attempt.change.chars().take(40).collect::<String>()
         ),
-        verdict: format!("{}% {outcome}", signed(value)),
+        verdict: format!("{} {outcome}", signed_pct(value)),
         value,
         interval: attempt.ci_pct,
         tone,

@@ -303,7 +303,7 @@ fn cells_of(name: &str, standing: &Standing, front: bool) -> [String; 10] {
         if standing.sla_passed {
             "passed"
         } else {
-            "broken"
+            "missed"
         }
         .to_owned(),
         number(standing.request_throughput),

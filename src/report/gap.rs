@@ -7,7 +7,7 @@ use super::files::word;
 use super::forest::{Line, forest};
 use super::html::Table;
 use super::material::{GapPoint, Material};
-use crate::chart::{BUBBLE, ChartError, SERIES, Shape, Tone, short, signed};
+use crate::chart::{BUBBLE, ChartError, SERIES, Shape, Tone, short, signed_pct};
 use crate::gap::{ScenarioGap, Verdict};
 
 pub fn figure(material: &Material) -> Result<Figure, ChartError> {
@@ -98,7 +98,7 @@ fn lines(points: &[GapPoint]) -> Vec<Line> {
                 let (tone, shape) = look(gap.verdict);
                 lines.push(Line {
                     name: format!("{cell}, {}", point.when),
-                    verdict: format!("{}% {}", signed(value), word(&gap.verdict)),
+                    verdict: format!("{} {}", signed_pct(value), gap.standing()),
                     value,
                     interval: gap.ci_pct,
                     tone,
@@ -159,7 +159,7 @@ fn table(points: &[GapPoint]) -> Table {
                     .map_or_else(dash, |value| format!("{value:+.2}")),
                 end(0),
                 end(1),
-                word(&gap.verdict),
+                gap.standing().to_owned(),
             ]);
         }
     }

@@ -19,6 +19,7 @@ mod latency;
 mod layers;
 mod material;
 mod page;
+mod peaks;
 mod roofline;
 mod stages;
 mod timeline;

@@ -7,7 +7,7 @@ use super::files::word;
 use super::gap::{cell_name, look};
 use super::html::escape;
 use super::material::Material;
-use crate::chart::{css_variables, signed};
+use crate::chart::{css_variables, signed_pct};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -55,7 +55,11 @@ fn decision(text: &mut String, material: &Material) {
         escape(&gap.decision_reason)
     );
     if let Some(geomean) = gap.geomean_gap_pct {
-        let _ = write!(text, " Geomean over the scenarios: {}%.", signed(geomean));
+        let _ = write!(
+            text,
+            " Geomean over the scenarios: {}.",
+            signed_pct(geomean)
+        );
     }
     text.push_str("</p>");
 }
@@ -65,14 +69,12 @@ fn cards(text: &mut String, material: &Material) {
     text.push_str("<ul class=\"cards\">");
     for scenario in &gap.scenarios {
         let (tone, shape) = look(scenario.verdict);
-        let value = scenario
-            .gap_pct
-            .map_or_else(|| "–".to_owned(), |gap| format!("{}%", signed(gap)));
+        let value = scenario.gap_pct.map_or_else(|| "–".to_owned(), signed_pct);
         let interval = match scenario.ci_pct {
             Some([low, high]) => format!(
-                "95%: {} to {}%, {} pairs",
-                signed(low),
-                signed(high),
+                "95%: {} to {}, {} pairs",
+                signed_pct(low),
+                signed_pct(high),
                 scenario.n
             ),
             None => format!("{} pairs, no interval", scenario.n),
@@ -88,7 +90,7 @@ fn cards(text: &mut String, material: &Material) {
             escape(&cell_name(scenario)),
             tone.css(),
             shape.glyph(),
-            escape(&word(&scenario.verdict)),
+            escape(scenario.standing()),
             escape(leader),
             escape(&interval)
         );

@@ -10,6 +10,7 @@ use super::html::Table;
 use super::material::Material;
 use crate::chart::{
     Axis, BUBBLE, ChartError, Frame, INK, PAPER, SERIES, Strokes, Tone, label, short, signed,
+    signed_pct,
 };
 use crate::triage::{OpClass, StageComparison, StageRecord, TriageRecord};
 
@@ -190,11 +191,11 @@ fn from_comparison(figure: &mut Figure, stages: &[StageComparison]) -> Result<Pa
             ]);
         }
         let title = format!(
-            "{} ({}): {} {}%",
+            "{} ({}): {} {}",
             word(&stage.stage),
             stage.matched_on,
             names.join(" against "),
-            signed(stage.gap_pct)
+            signed_pct(stage.gap_pct)
         );
         push(figure, &palette, title, &bars)?;
     }

@@ -184,7 +184,7 @@ mod tests {
         let (dir, up) = begun();
         let mut state = LoopState::read(&up.state_path).unwrap();
         let folder = state.folder().to_path_buf();
-        let review = Review::of(0, &[], Some("a1"));
+        let review = Review::of(0, &[], Some("a1"), false);
         let path = write_round(&folder, 0, "Fused a kernel.\n", &review).unwrap();
         assert!(
             std::fs::read_to_string(path)

@@ -49,8 +49,11 @@ pub struct Review {
 
 impl Review {
     /// Reviews round `round` (from 0) by the gates as they stand at its end.
-    /// `open_attempt` names an attempt that was not closed.
-    pub fn of(round: u32, gates: &[GateState], open_attempt: Option<&str>) -> Self {
+    /// `open_attempt` names an attempt that was not closed. `used` tells that
+    /// the round has used its evidence: an attempt was closed, which could only
+    /// open on it and has moved the tree since, or launch parameters were the
+    /// cause and were searched again.
+    pub fn of(round: u32, gates: &[GateState], open_attempt: Option<&str>, used: bool) -> Self {
         let full_alignment = is_full_alignment(round);
         let mut items = vec![Item {
             text: "every attempt is closed".to_owned(),
@@ -64,11 +67,18 @@ impl Review {
             gates
                 .iter()
                 .filter(|state| OF_EVERY_ROUND.contains(&state.gate))
-                .map(|state| Item {
-                    text: format!("gate `{}`", state.gate.name()),
-                    holds: state.open,
-                    required: true,
-                    missing: state.missing.clone(),
+                .map(|state| {
+                    let holds = state.open || (used && state.gate == Gate::Evidence);
+                    Item {
+                        text: format!("gate `{}`", state.gate.name()),
+                        holds,
+                        required: true,
+                        missing: if holds {
+                            Vec::new()
+                        } else {
+                            state.missing.clone()
+                        },
+                    }
                 }),
         );
         if full_alignment {
@@ -179,12 +189,13 @@ mod tests {
     fn a_round_passes_by_what_it_owes_alone() {
         let mut gates = all_open();
         close(&mut gates, Gate::StrictSuccess, "chat is behind");
-        assert!(Review::of(0, &gates, None).passed());
+        assert!(Review::of(0, &gates, None, false).passed());
         close(&mut gates, Gate::Evidence, "no report of vllm");
-        let review = Review::of(0, &gates, None);
+        assert!(Review::of(0, &gates, None, true).passed());
+        let review = Review::of(0, &gates, None, false);
         assert!(!review.passed());
         assert_eq!(review.open(), ["gate `evidence`: no report of vllm"]);
-        let open = Review::of(0, &all_open(), Some("a3"));
+        let open = Review::of(0, &all_open(), Some("a3"), false);
         assert_eq!(open.open(), ["every attempt is closed: attempt a3 is open"]);
     }
 
@@ -194,7 +205,7 @@ mod tests {
         assert_eq!(full, [4, 9]);
         let mut gates = all_open();
         close(&mut gates, Gate::Kernel, "no shapes");
-        let review = Review::of(4, &gates, None);
+        let review = Review::of(4, &gates, None, false);
         let text = review.markdown(4);
         assert!(text.starts_with("# Full alignment review of round 4: passed\n"));
         assert_eq!(text.matches("AC-").count(), 9);

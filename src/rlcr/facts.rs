@@ -116,7 +116,7 @@ pub fn gap_lines(state: &State) -> Vec<String> {
 }
 
 fn gap_line(gap: &ScenarioGap) -> String {
-    let mut text = format!("{}: {}", gap.scenario, word(&gap.verdict));
+    let mut text = format!("{}: {}", gap.scenario, gap.standing());
     if let Some(percent) = gap.gap_pct {
         text.push_str(&format!(", {percent:+.2}%"));
     }

@@ -51,10 +51,15 @@ pub fn review(campaign: &Campaign) -> Result<Review, RlcrError> {
 
 fn review_of(state: &State, world: &World) -> Review {
     let open = state.open_attempt();
+    let attempted = state
+        .attempts_closed
+        .iter()
+        .any(|closed| closed.seq > state.round_began());
     Review::of(
         state.round(),
         &gates::evaluate(state, world),
         open.as_ref().map(|attempt| attempt.id()),
+        attempted || state.searched_flags(),
     )
 }
 

@@ -9,7 +9,7 @@ fn passing() -> Review {
         .iter()
         .map(|gate| GateState::of(*gate, Vec::new(), ""))
         .collect();
-    Review::of(0, &gates, None)
+    Review::of(0, &gates, None, false)
 }
 
 fn folder_of(sample: &Sample) -> PathBuf {

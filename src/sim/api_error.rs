@@ -52,12 +52,17 @@ impl ApiError {
     }
 
     /// A planned failure.
-    pub fn internal(dialect: Dialect) -> Self {
+    pub fn planned(dialect: Dialect) -> Self {
+        Self::internal(dialect, "planned failure of the simulated engine")
+    }
+
+    /// An exception in the engine.
+    pub fn internal(dialect: Dialect, message: &str) -> Self {
         Self::new(
             dialect,
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalServerError",
-            "planned failure of the simulated engine".to_owned(),
+            message.to_owned(),
             None,
         )
     }

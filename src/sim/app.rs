@@ -18,7 +18,7 @@ use super::log::Log;
 use super::metrics::Stats;
 use super::planned_fault::PlannedFault;
 use super::request::{Bounds, Request};
-use super::scheduler::{Emission, Submission};
+use super::sequence::{Emission, Submission};
 use super::startup;
 use super::stream::{Inbox, Ticket};
 use super::text::Output;

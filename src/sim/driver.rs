@@ -15,7 +15,8 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use super::log::Log;
 use super::metrics::Stats;
 use super::profile::{Recorded, Recorder};
-use super::scheduler::{Emission, Levels, Nanos, Next, Scheduler, Step, Submission};
+use super::scheduler::{Levels, Nanos, Next, Scheduler, Step};
+use super::sequence::{Emission, Submission};
 
 /// Decode steps between two of SGLang's log lines.
 const LOG_EVERY: u64 = 40;

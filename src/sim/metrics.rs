@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::dialect::Dialect;
-use super::scheduler::{Emission, Levels, Nanos};
+use super::scheduler::{Levels, Nanos};
+use super::sequence::Emission;
 
 /// Bucket bounds in seconds, those of vLLM's time to first token.
 const FIRST_TOKEN_S: [f64; 22] = [

@@ -26,6 +26,7 @@ mod reply;
 mod request;
 mod routes;
 mod scheduler;
+mod sequence;
 mod server;
 mod startup;
 mod stream;
@@ -43,7 +44,8 @@ pub use error::SimError;
 pub use log::Sink;
 pub use offline::{Ask, Client, OfflineRun, Served, run_offline};
 pub use planned_fault::{FAULT_NAMES, PlannedFault};
-pub use scheduler::{Emission, Finish, Levels, Nanos, Next, Scheduler, Step, Submission};
+pub use scheduler::{Levels, Nanos, Next, Scheduler, Step};
+pub use sequence::{Emission, Finish, Submission};
 pub use server::{Server, serve};
 
 /// How a simulated engine ended.

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::cost::CostModel;
-use super::scheduler::{Levels, Nanos, Next, Scheduler, Submission};
+use super::scheduler::{Levels, Nanos, Next, Scheduler};
+use super::sequence::Submission;
 
 /// One request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,7 @@ pub fn start(app: &Rc<App>, body: &[u8]) -> Result<&'static str, ApiError> {
         ));
     }
     if app.config.faults.contains(&PlannedFault::ProfilerRefuses) {
-        return Err(ApiError::internal(dialect));
+        return Err(ApiError::planned(dialect));
     }
     let asked: StartBody = if body.trim_ascii().is_empty() {
         StartBody::default()
@@ -153,7 +153,7 @@ pub async fn stop(app: &App) -> Result<&'static str, ApiError> {
     if dialect == Dialect::Sglang && profile.recorded.get() {
         app.log
             .core("http_server.py:700", &format!("RuntimeError: {message}"));
-        return Err(ApiError::internal(dialect));
+        return Err(ApiError::internal(dialect, message));
     }
     app.command(Command::StopProfile);
     // A failure is in the log.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::dialect::Dialect;
 use super::request::{Endpoint, Request};
-use super::scheduler::{Emission, Finish};
+use super::sequence::{Emission, Finish};
 use super::text::Output;
 
 /// Writes one request's answer.

@@ -106,7 +106,7 @@ async fn generate(
     let body = whole_body(app, http).await?;
     let request = parse(endpoint, &body, app.bounds())?;
     let cut_after = match app.fate() {
-        Fate::Refused => return Err(ApiError::internal(dialect)),
+        Fate::Refused => return Err(ApiError::planned(dialect)),
         Fate::Served { cut_after } => cut_after,
     };
     let output = app.output(&request);

@@ -13,51 +13,13 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::cost::{CostModel, KvPolicy, Schedule, Work};
 use super::prefix_cache::PrefixCache;
+use super::sequence::{Emission, Sequence, Submission};
 
 /// What is left of a step in [`Levels::gpu_busy_pct`] after the next one.
 const FADES: f64 = 0.8;
 
 /// Virtual time in nanoseconds since the engine started.
 pub type Nanos = u64;
-
-/// A request as the scheduler sees it.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    pub id: u64,
-    pub prompt_tokens: u32,
-    /// Tokens after which it ends, at least 1.
-    pub output_tokens: u32,
-    /// Whether it ends because the output is complete rather than cut at a limit.
-    pub ends_itself: bool,
-    pub arrived: Nanos,
-    /// Hashes of the prompt's blocks, for the prefix cache.
-    pub blocks: Vec<u64>,
-}
-
-/// Why a sequence ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    Length,
-    Stop,
-}
-
-/// Tokens that one sequence gained, as one streamed chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Emission {
-    pub id: u64,
-    /// Tokens in this chunk.
-    pub new_tokens: u32,
-    /// Tokens of the output so far.
-    pub generated: u32,
-    pub cached_tokens: u32,
-    pub finish: Option<Finish>,
-    /// When the request arrived.
-    pub arrived: Nanos,
-    /// When its previous chunk was streamed; absent for the first.
-    pub previous: Option<Nanos>,
-    /// When this one is.
-    pub at: Nanos,
-}
 
 /// A planned step.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,39 +88,6 @@ impl Levels {
     }
 }
 
-#[derive(Debug, Clone)]
-struct Sequence {
-    submission: Submission,
-    /// Tokens that must be in the KV cache before it decodes.
-    target: u32,
-    /// Tokens that are.
-    computed: u32,
-    cached: u32,
-    generated: u32,
-    /// Generated tokens that were streamed, and when the last of them was.
-    streamed: u32,
-    streamed_at: Option<Nanos>,
-    /// KV tokens held.
-    held: u32,
-    /// Fraction of a token owed by the accept length.
-    owed: f64,
-}
-
-impl Sequence {
-    fn remaining(&self) -> u32 {
-        self.submission.output_tokens.saturating_sub(self.generated)
-    }
-
-    fn decodes(&self) -> bool {
-        self.computed >= self.target
-    }
-
-    /// Tokens that the next decode step yields.
-    fn next_tokens(&self, accept_length: f64) -> u32 {
-        ((self.owed + accept_length).floor() as u32).clamp(1, self.remaining().max(1))
-    }
-}
-
 /// The state of the engine.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -200,17 +129,7 @@ impl Scheduler {
 
     /// Queues a request. The caller has checked that it fits the context and the KV cache.
     pub fn submit(&mut self, submission: Submission) {
-        self.waiting.push_back(Sequence {
-            target: submission.prompt_tokens.max(1),
-            computed: 0,
-            cached: 0,
-            generated: 0,
-            streamed: 0,
-            streamed_at: None,
-            held: 0,
-            owed: 0.0,
-            submission,
-        });
+        self.waiting.push_back(Sequence::new(submission));
     }
 
     /// Drops a request whose client went away.
@@ -410,9 +329,7 @@ impl Scheduler {
             return;
         }
         if let Some(mut victim) = self.running.pop() {
-            victim.target = victim.submission.prompt_tokens + victim.generated;
-            victim.computed = 0;
-            victim.held = 0;
+            victim.restart();
             self.levels.preemptions += 1;
             self.waiting.push_front(victim);
         }
@@ -453,7 +370,7 @@ impl Scheduler {
             sequence.computed += tokens;
             self.levels.decode_tokens += u64::from(tokens);
             self.levels.generated_tokens += u64::from(tokens);
-            gain(sequence, tokens, self.stream_interval, at, emissions);
+            emissions.extend(sequence.gain(tokens, self.stream_interval, at));
         }
     }
 
@@ -467,39 +384,7 @@ impl Scheduler {
         }
         self.prefix_cache.insert(&sequence.submission.blocks);
         self.levels.generated_tokens += 1;
-        gain(sequence, 1, self.stream_interval, at, emissions);
-    }
-}
-
-/// Adds tokens to a sequence and streams them when a chunk is full.
-fn gain(
-    sequence: &mut Sequence,
-    tokens: u32,
-    interval: u32,
-    at: Nanos,
-    emissions: &mut Vec<Emission>,
-) {
-    let first = sequence.streamed == 0;
-    sequence.generated += tokens;
-    let finish = (sequence.remaining() == 0).then_some(if sequence.submission.ends_itself {
-        Finish::Stop
-    } else {
-        Finish::Length
-    });
-    let held_back = sequence.generated - sequence.streamed;
-    if first || finish.is_some() || held_back >= interval {
-        sequence.streamed = sequence.generated;
-        let previous = sequence.streamed_at.replace(at);
-        emissions.push(Emission {
-            id: sequence.submission.id,
-            new_tokens: held_back,
-            generated: sequence.generated,
-            cached_tokens: sequence.cached,
-            finish,
-            arrived: sequence.submission.arrived,
-            previous,
-            at,
-        });
+        emissions.extend(sequence.gain(1, self.stream_interval, at));
     }
 }
 

@@ -24,7 +24,8 @@ use super::driver::Driver;
 use super::log::{Log, Sink};
 use super::metrics::Stats;
 use super::planned_fault::PlannedFault;
-use super::scheduler::{Emission, Scheduler};
+use super::scheduler::Scheduler;
+use super::sequence::Emission;
 use super::{Exit, SimError, profile_routes, routes, startup};
 
 /// Connections that may wait to be accepted.

@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame};
 
 use super::app::App;
 use super::reply::Reply;
-use super::scheduler::Emission;
+use super::sequence::Emission;
 
 /// Room for one chunk; longer ones grow it.
 const CHUNK_BYTES: usize = 1 << 10;

@@ -75,6 +75,14 @@ pub use strings::StringTable;
 pub use thread::ThreadTable;
 pub use warning::TraceWarning;
 
+use crate::references::Replaceable;
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[
+    Replaceable::new("kernel-categories.toml", |_| category::CATEGORIES.problem()),
+    Replaceable::new("step-annotations.toml", |_| step::ANNOTATIONS.problem()),
+];
+
 /// Which of the larger tables to keep.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {

@@ -1,10 +1,10 @@
 //! Python frames: what a frame's name says, and how much it tells.
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::references::Catalogue;
 use crate::trace::{KernelCategory, NameId, Trace};
 
 /// A line of source.
@@ -37,7 +37,7 @@ pub(super) enum Frame {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+pub(super) struct Table {
     rank: Vec<Rank>,
     low_signal: LowSignal,
     known: Vec<Known>,
@@ -69,10 +69,10 @@ struct Known {
     function: String,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    // A test parses the table, so the default is never what ships.
-    toml::from_str(include_str!("../../references/source-sites.toml")).unwrap_or_default()
-});
+pub(super) static SITES: Catalogue<Table> = Catalogue::new(
+    "source-sites.toml",
+    include_str!("../../references/source-sites.toml"),
+);
 
 /// The least rank that a kernel's site may have.
 pub(super) const LEAST_RANK: u8 = 2;
@@ -129,7 +129,8 @@ pub(super) fn known_source(
     category: KernelCategory,
 ) -> Option<SourceLine> {
     let kernel = kernel.to_lowercase();
-    TABLE
+    SITES
+        .table()
         .known
         .iter()
         .filter(|known| known.engine == engine)
@@ -162,13 +163,14 @@ fn shorten(path: &str) -> &str {
 }
 
 fn rank(path: &str, function: &str) -> u8 {
-    let low = &TABLE.low_signal;
+    let low = &SITES.table().low_signal;
     if low.path.iter().any(|part| path.contains(part.as_str()))
         || low.function.iter().any(|word| word == function)
     {
         return 0;
     }
-    TABLE
+    SITES
+        .table()
         .rank
         .iter()
         .find(|rank| rank.path.iter().any(|part| path.contains(part.as_str())))
@@ -178,11 +180,6 @@ fn rank(path: &str, function: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_parses() {
-        let _: Table = toml::from_str(include_str!("../../references/source-sites.toml")).unwrap();
-    }
 
     #[test]
     fn frames_are_read_and_ranked() {

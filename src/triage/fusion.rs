@@ -1,7 +1,6 @@
 //! Which known fusions a stage uses, misses or uses in part.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -9,6 +8,7 @@ use super::kernel::{Kernel, KernelId, Kernels};
 use super::loaded::Loaded;
 use super::record::{FusionEvidence, FusionRow, FusionStatus};
 use super::units::{microseconds, percent, rounded};
+use crate::references::Catalogue;
 use crate::trace::Step;
 
 /// Kernels shown for a fusion.
@@ -20,7 +20,7 @@ const LEAST_PER_STEP: f64 = 4.0;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Catalogue {
+pub(super) struct Table {
     pattern: Vec<Pattern>,
 }
 
@@ -30,7 +30,13 @@ struct Pattern {
     name: String,
     fuses: String,
     available_in: String,
+    /// Repository and file.
     source: String,
+    /// A name that stands in that file.
+    symbol: String,
+    /// The merged kernel's name in a trace, where it has one of its own.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold `fused` against it"))]
+    kernel: Option<String>,
     requires: Option<String>,
     #[serde(default)]
     fused: Vec<String>,
@@ -42,10 +48,10 @@ struct Pattern {
     chain: Vec<Vec<String>>,
 }
 
-static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
-    // A test parses the catalogue, so the default is never what ships.
-    toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap_or_default()
-});
+pub(super) static PATTERNS: Catalogue<Table> = Catalogue::new(
+    "fusion-patterns.toml",
+    include_str!("../../references/fusion-patterns.toml"),
+);
 
 /// Words that mark a kernel as the end of the GEMM before it.
 const FINISHES_GEMM: [&str; 2] = ["splitkreduce", "splitk_reduce"];
@@ -166,7 +172,8 @@ pub(super) fn fusion_table(
     steps: u32,
     total_ns: i64,
 ) -> Vec<FusionRow> {
-    let mut table: Vec<FusionRow> = CATALOGUE
+    let mut table: Vec<FusionRow> = PATTERNS
+        .table()
         .pattern
         .iter()
         .filter_map(|pattern| {
@@ -273,7 +280,7 @@ impl Tally {
             status,
             fuses: pattern.fuses.clone(),
             available_in: pattern.available_in.clone(),
-            source: pattern.source.clone(),
+            source: format!("{} {}", pattern.source, pattern.symbol),
             separate_per_step: rounded(separate_per_step, 2),
             fused_per_step: rounded(f64::from(self.fused) / steps, 2),
             separate_us: microseconds(self.separate_ns),
@@ -291,8 +298,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_whole() {
-        let catalogue: Catalogue =
-            toml::from_str(include_str!("../../references/fusion-patterns.toml")).unwrap();
+        let catalogue = PATTERNS.table();
         assert!(catalogue.pattern.len() >= 40);
         let names: std::collections::HashSet<_> = catalogue
             .pattern
@@ -308,12 +314,69 @@ mod tests {
                     .iter()
                     .all(|&place| place < pattern.chain.len())
             );
-            for word in pattern.chain.iter().chain(&pattern.fused_chain).flatten() {
+            let places = pattern.chain.iter().chain(&pattern.fused_chain).flatten();
+            for word in places.chain(&pattern.fused) {
                 if let Some(category) = word.strip_prefix('@') {
                     serde_json::from_value::<KernelCategory>(category.into()).unwrap();
                 }
                 assert_eq!(word, &word.to_lowercase());
             }
         }
+    }
+
+    #[test]
+    fn every_source_is_a_file_and_every_merged_kernel_is_recognised() {
+        let source = regex::Regex::new(r"^[\w-]+/[\w-]+: [\w/-]+(\.\w+)+$").unwrap();
+        let symbol = regex::Regex::new(r"^\w+$").unwrap();
+        for pattern in &PATTERNS.table().pattern {
+            let name = &pattern.name;
+            assert!(
+                source.is_match(&pattern.source),
+                "{name}: {}",
+                pattern.source
+            );
+            assert!(
+                symbol.is_match(&pattern.symbol),
+                "{name}: {}",
+                pattern.symbol
+            );
+            let Some(kernel) = &pattern.kernel else {
+                continue;
+            };
+            let kernel = kernel.to_lowercase();
+            let own = pattern.fused.iter().any(|word| kernel.contains(word));
+            assert!(own, "{name}: {kernel}");
+        }
+    }
+
+    #[test]
+    fn kernels_of_the_plain_form_are_no_merged_ones() {
+        let named = |kernel: &str| -> Vec<&str> {
+            let kernel = kernel.to_lowercase();
+            let patterns = PATTERNS.table().pattern.iter();
+            patterns
+                .filter(|pattern| {
+                    pattern
+                        .fused
+                        .iter()
+                        .any(|word| kernel.contains(word.as_str()))
+                })
+                .map(|pattern| pattern.name.as_str())
+                .collect()
+        };
+        assert_eq!(
+            named(
+                "void vllm::reshape_and_cache_flash_kernel<__nv_bfloat16, __nv_bfloat16, (vllm::Fp8KVCacheDataType)0>"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            named("void vllm::act_and_mul_kernel<c10::BFloat16, &(vllm::silu_kernel)>"),
+            ["SiLU and multiply"]
+        );
+        assert_eq!(
+            named("void deep_ep::internode_ll::dispatch<false, false, 7168>"),
+            [""; 0]
+        );
     }
 }

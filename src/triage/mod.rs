@@ -44,6 +44,7 @@ mod timeline;
 mod units;
 mod wall;
 
+use crate::references::Replaceable;
 pub use analyze::analyze;
 pub use attribute::{Confidence, SiteMethod};
 pub use error::TriageError;
@@ -54,3 +55,9 @@ pub use record::{
     TriageRequest, Winner,
 };
 pub use report::{ReportPaths, render_markdown, write_report};
+
+/// The catalogues of this room that a user may replace.
+pub(crate) const CATALOGUES: &[Replaceable] = &[
+    Replaceable::new("fusion-patterns.toml", |_| fusion::PATTERNS.problem()),
+    Replaceable::new("source-sites.toml", |_| frame::SITES.problem()),
+];

@@ -274,9 +274,9 @@ pub struct FusionRow {
     /// What it merges.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fuses: String,
-    /// The engine that has it, and since when.
+    /// The engines that have it, with the release in which it was seen.
     pub available_in: String,
-    /// Where it is implemented.
+    /// Repository, file, and a name in it to look for.
     pub source: String,
     /// Times a step that the separate kernels ran back to back.
     pub separate_per_step: f64,

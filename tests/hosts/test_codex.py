@@ -1,11 +1,12 @@
-"""The newest Codex: installation, the server's health, the skills, and what of the environment arrives."""
+"""The newest Codex: installation, the server's health, the skills, the environment, and a conversation."""
 
 import json
 import queue
 import subprocess
 import threading
 
-from world import TOOLS, HostCase
+from fake_responses import FakeResponses
+from world import TOOLS, HostCase, small_plan
 
 
 class AppServer:
@@ -101,6 +102,43 @@ class Codex(HostCase):
         environment = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
         self.assertEqual({name: environment.get(name) for name in given}, given)
         self.assertEqual(environment["CODEX_HOME"], str(self.codex_home))
+
+    def test_an_agent_measures_a_gap(self):
+        self.install_plugin()
+        plan = self.project / "plan.json"
+        plan.write_text(json.dumps(small_plan(self.binary)))
+        # Codex tells a server nothing of the project.
+        workspace = {"workspace": str(self.project)}
+        opened = {
+            "action": "open", "model": "sim-8b", "precision": "bf16", "hardware": {"gpu_model": "none"},
+            "comparison_frameworks": ["vllm"],
+            "excluded": {"tensorrt-llm": "not simulated", "tokenspeed": "not simulated"},
+        }
+        benchmark = {"plan": str(plan), "label": "smoke", "wait_s": 120}
+        model = FakeResponses([
+            lambda _: ("campaign", opened),
+            lambda refused: ("campaign", {**opened, **workspace}),
+            lambda _: ("run_benchmark", {**benchmark, **workspace}),
+            lambda bench: ("check_gap", {"rows": bench["candidates_path"], "target": "sglang"}),
+            lambda _: None,
+        ])
+        self.addCleanup(model.close)
+        provider = f'{{name = "fake", base_url = "{model.url}", wire_api = "responses"}}'
+        self.run_client(
+            [self.clients.codex(), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox",
+             "-c", 'model="fake"', "-c", 'model_provider="fake"', "-c", f"model_providers.fake={provider}", "go"],
+            timeout=240, CODEX_HOME=str(self.codex_home), SOTA_LOOP_STATE_DIR=str(self.folder / "state"),
+        )
+        refused, campaign, bench, gap = model.results()
+        self.assertEqual(refused["error"], "workspace_required")
+        self.assertTrue(campaign["root"].startswith(str(self.project)), campaign)
+        self.assertEqual(bench["state"], "done")
+        self.assertEqual([scenario["target"]["framework"] for scenario in gap["scenarios"]], ["sglang"])
+        self.assertIn(gap["decision"], {"patch", "rerun"})
+        self.assertLessEqual(TOOLS, set(model.offered()))
+        listed = json.dumps(model.requests[0])
+        for skill in ["sota-loop:sglang-sota-humanize-loop", "sota-loop:vllm-sota-humanize-loop"]:
+            self.assertIn(skill, listed)
 
     def test_the_gate_is_a_hook_once_it_is_asked_for(self):
         tree = self.install_plugin()

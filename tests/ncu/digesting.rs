@@ -456,3 +456,43 @@ fn the_digest_is_written_for_a_person_and_for_a_program() {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
 }
+
+/// Rates in the kernel's own units, as ncu's raw page gives them.
+#[test]
+fn kernels_stand_under_the_roofs_of_their_device() {
+    // fadd 402.8, fmul 965.3 and ffma 193.5 instructions a cycle.
+    let record = of("rmsnorm_vec");
+    let place = record.kernels[0].roofline.as_ref().unwrap();
+    assert_eq!(place.path.as_deref(), Some("fp32"));
+    assert!((place.tops / place.peak_tops - 1755.2 / 33_792.0).abs() < 1e-4);
+    assert!((place.peak_dram_tbps - 3.351).abs() < 1e-3);
+    assert!((place.of_roof_pct() - 84.0).abs() < 1.0);
+
+    let moved = of("transpose_tiled");
+    let place = moved.kernels[0].roofline.as_ref().unwrap();
+    assert_eq!((place.path.as_deref(), place.tops), (None, 0.0));
+    assert!(place.of_roof_pct() > 80.0);
+
+    let Some(folder) = fixtures::recordings("the roofline of a tensor kernel") else {
+        return;
+    };
+    let record = ncu::digest(&DigestRequest {
+        baseline: folder.join("torch_mix.ncu-rep"),
+        detail: Detail::Full,
+        ..DigestRequest::default()
+    })
+    .unwrap();
+    let place = |name: &str| {
+        let mut kernels = record.kernels.iter();
+        let kernel = kernels.find(|kernel| kernel.name.contains(name)).unwrap();
+        kernel.roofline.clone().unwrap()
+    };
+    let gemm = place("nvjet_sm90_tst_256x128");
+    assert_eq!(gemm.path.as_deref(), Some("tensor bf16"));
+    assert_eq!((gemm.tops, gemm.peak_tops), (798.07, 864.71));
+    assert_eq!(gemm.dram_tbps, 1.0922);
+    assert!((gemm.intensity() - 730.7).abs() < 0.1);
+    let silu = place("silu_mul_triton");
+    assert_eq!(silu.path.as_deref(), Some("fp32"));
+    assert_eq!((silu.tops, silu.peak_tops), (3.2947, 67.283));
+}

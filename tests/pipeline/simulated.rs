@@ -37,6 +37,16 @@ fn shapes() -> Vec<(&'static str, ModelShape, String)> {
             "a".repeat(16),
         ),
         (
+            "latent attention, three dense before experts",
+            ModelShape::latent_after_dense(27, 3),
+            format!("aaa{}", "b".repeat(24)),
+        ),
+        (
+            "latent attention, one dense before experts, on eight ranks",
+            ModelShape::latent_after_dense(12, 1).with_ranks(8),
+            format!("a{}", "b".repeat(11)),
+        ),
+        (
             "sliding and full in turn",
             ModelShape::alternating(24, Mixer::Sliding, 1),
             "ab".repeat(12),
@@ -95,6 +105,16 @@ struct Written {
 }
 
 fn write(dialect: Dialect, shape: &ModelShape, launch: Launch, stacks: bool) -> Written {
+    write_passes(dialect, shape, launch, stacks, passes())
+}
+
+fn write_passes(
+    dialect: Dialect,
+    shape: &ModelShape,
+    launch: Launch,
+    stacks: bool,
+    passes: Vec<PassSpec>,
+) -> Written {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rank0.1.pt.trace.json");
     let spec = TraceSpec {
@@ -103,7 +123,7 @@ fn write(dialect: Dialect, shape: &ModelShape, launch: Launch, stacks: bool) -> 
         launch,
         stacks,
         seed: 7,
-        passes: passes(),
+        passes,
     };
     let out = BufWriter::new(File::create(&path).unwrap());
     let truth = write_trace(&spec, 0, out).unwrap();
@@ -177,6 +197,167 @@ fn every_pass_of_every_shape_has_its_layers_and_types() {
                     assert_eq!(letters(named), types, "{case}, pass {pass}");
                 }
                 check_layers(&record, &written.truth[2], &case);
+            }
+        }
+    }
+}
+
+const WITHOUT_HOST: ReadOptions = ReadOptions {
+    python_frames: false,
+    cpu_ops: false,
+};
+
+#[test]
+fn layers_are_found_at_any_batch() {
+    let batches = [1, 2, 3, 7, 16, 33, 64, 128, 256];
+    let decodes = batches.into_iter().map(PassSpec::decode);
+    let verifies =
+        [(1, 5), (17, 2), (64, 7)].map(|(batch, drafts)| PassSpec::verify(batch, drafts));
+    let prefills = [(1, 1), (1, 17), (2, 255), (4, 8192)]
+        .map(|(requests, tokens)| PassSpec::prefill(requests, tokens));
+    let passes: Vec<PassSpec> = decodes.chain(verifies).chain(prefills).collect();
+    for (at, (name, shape, types)) in shapes().into_iter().enumerate() {
+        for dialect in DIALECTS {
+            let launch = LAUNCHES[at % LAUNCHES.len()];
+            let case = format!("{name}, {dialect:?}, {launch:?}");
+            let written = write_passes(dialect, &shape, launch, false, passes.clone());
+            let trace = trace::read(&written.path, &WITHOUT_HOST).unwrap();
+            let record = analyze(&written, &trace, 0);
+            let found: Vec<usize> = record
+                .passes
+                .iter()
+                .map(|pass| pass.layers as usize)
+                .collect();
+            assert_eq!(found, vec![shape.layers.len(); passes.len()], "{case}");
+            for pass in 0..record.passes.len() {
+                let record = analyze(&written, &trace, pass);
+                let named = record.layers.iter().map(|layer| layer.r#type.as_str());
+                assert_eq!(letters(named), types, "{case}, pass {pass}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_reported_and_changes_nothing() {
+    for (name, shape, types) in shapes() {
+        for dialect in DIALECTS {
+            let written = write(dialect, &shape, Launch::Graph, false);
+            let trace = trace::read(&written.path, &WITHOUT_HOST).unwrap();
+            let layers = shape.layers.len();
+            let wrong = [
+                serde_json::json!({"num_hidden_layers": layers + 3}),
+                serde_json::json!({"num_hidden_layers": 2 * layers, "kv_lora_rank": 512}),
+                serde_json::json!({"num_hidden_layers": layers, "n_routed_experts": 64,
+                    "first_k_dense_replace": layers - 1}),
+                serde_json::json!({"num_hidden_layers": layers,
+                    "layer_types": vec!["linear_attention"; layers]}),
+            ];
+            for config in wrong {
+                let case = format!("{name}, {dialect:?}, {config}");
+                let path = written.path.with_file_name("config.json");
+                std::fs::write(&path, config.to_string()).unwrap();
+                let request = PipelineRequest {
+                    trace: written.path.clone(),
+                    config: Some(path),
+                    pass: PassChoice::Index(2),
+                    detail: Detail::Full,
+                    ..PipelineRequest::default()
+                };
+                let record =
+                    pipeline::analyze_trace(&written.path, &trace, None, &request).unwrap();
+                assert_eq!(record.layers_per_pass as usize, layers, "{case}");
+                let named = record.layers.iter().map(|layer| layer.r#type.as_str());
+                assert_eq!(letters(named), types, "{case}");
+                let check = record.config_check.unwrap();
+                assert!(!check.agrees && !check.disagreements.is_empty(), "{case}");
+                let said = |warning: &String| warning.starts_with("configuration: ");
+                assert!(
+                    record.warnings.iter().any(said),
+                    "{case}: {:?}",
+                    record.warnings
+                );
+            }
+        }
+    }
+}
+
+/// The trace as a profiler leaves it that starts inside a layer of the first
+/// pass and ends inside one of the last: events that are not wholly in between
+/// are not there.
+fn cut_at_both_ends(written: &Written) -> PathBuf {
+    let text = std::fs::read_to_string(&written.path).unwrap();
+    let mut trace: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let events = trace["traceEvents"].as_array_mut().unwrap();
+    let first_kernel = events
+        .iter()
+        .filter(|event| event["cat"] == "kernel")
+        .map(|event| event["ts"].as_f64().unwrap())
+        .fold(f64::MAX, f64::min);
+    let (first, last) = (&written.truth[0], &written.truth[written.truth.len() - 1]);
+    let zero = first_kernel - first.start_ns as f64 / 1e3;
+    let inside = |pass: &TruePass, part: f64| {
+        let layer = &pass.layers[(part * pass.layers.len() as f64) as usize];
+        zero + (layer.start_ns + layer.end_ns) as f64 / 2e3
+    };
+    let (from, to) = (inside(first, 0.4), inside(last, 0.6));
+    events.retain(|event| {
+        let Some(at) = event["ts"].as_f64().filter(|_| event["ph"] != "M") else {
+            return true;
+        };
+        let length = event["dur"].as_f64().unwrap_or(0.0);
+        at >= from && at + length <= to
+    });
+    let path = written.path.with_file_name("cut.pt.trace.json");
+    std::fs::write(&path, trace.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn passes_that_the_capture_cuts_give_no_wrong_table() {
+    let decode = PassSpec::decode;
+    let sequences = [
+        passes(),
+        vec![decode(8), decode(8), decode(8), decode(8), decode(8)],
+    ];
+    // Of two layers, a half that is left is one layer.
+    let shapes = shapes()
+        .into_iter()
+        .filter(|shape| shape.1.layers.len() > 2);
+    for (at, (name, shape, types)) in shapes.enumerate() {
+        for dialect in DIALECTS {
+            for (nth, passes) in sequences.iter().enumerate() {
+                let launch = LAUNCHES[(at + nth) % LAUNCHES.len()];
+                let case = format!("{name}, {dialect:?}, {launch:?}, sequence {nth}");
+                let written = write_passes(dialect, &shape, launch, false, passes.clone());
+                let path = cut_at_both_ends(&written);
+                let request = PipelineRequest {
+                    trace: path.clone(),
+                    detail: Detail::Full,
+                    ..PipelineRequest::default()
+                };
+                let record = pipeline::analyze(&request).unwrap();
+                let layers = shape.layers.len();
+                let inner = &written.truth[1..written.truth.len() - 1];
+                let whole: Vec<Stage> = record
+                    .passes
+                    .iter()
+                    .filter(|pass| pass.layers as usize == layers)
+                    .map(|pass| pass.stage)
+                    .collect();
+                let expected: Vec<Stage> = inner.iter().map(|pass| stage(pass.stage)).collect();
+                assert_eq!(whole, expected, "{case}");
+                assert!(
+                    record
+                        .passes
+                        .iter()
+                        .all(|pass| pass.layers as usize <= layers),
+                    "{case}"
+                );
+                let named = record.layers.iter().map(|layer| layer.r#type.as_str());
+                assert_eq!(letters(named), types, "{case}");
+                let chosen = &record.passes[record.chosen_pass.index as usize];
+                assert_eq!(chosen.layers as usize, layers, "{case}");
             }
         }
     }

@@ -67,19 +67,48 @@ fn an_engine_that_is_told_the_steps_records_both_stages_with_and_without_graphs(
         ]
     );
     assert_eq!(record["framework"], "sglang");
-    // One step more is asked for than recorded by the real engine; the
-    // simulated one records it.
-    assert_eq!(stage(&record, "prefill")["steps"], 6);
-    assert_eq!(stage(&record, "decode")["steps"], 6);
+    assert_eq!(stage(&record, "prefill")["steps"], 5);
+    assert_eq!(stage(&record, "decode")["steps"], 5);
+    let warnings = record["warnings"].to_string();
+    assert!(!warnings.contains("steps were recorded"), "{warnings}");
     assert_eq!(stage(&record, "prefill")["shapes"][0]["tokens"], 32);
     let top = &stage(&record, "decode")["kernels"][0]["locations"][0];
     assert_eq!(top["method"], "replay_order_mapping", "{top:#}");
     let folder = home.workspace().join("out/profiles/sglang");
     assert_eq!(path(&record["report_path"]), folder.join("report.md"));
-    assert!(read(folder.join("report.md")).contains("## Decode: 6 steps"));
+    assert!(read(folder.join("report.md")).contains("## Decode: 5 steps"));
     assert!(folder.join("graphs-on/decode/server_args.json").is_file());
+    // A profiler that has ended by itself is not stopped again.
+    let job = home
+        .workspace()
+        .join("out/jobs")
+        .join(record["job_id"].as_str().unwrap());
+    for log in ["server-graphs-on.log", "server-graphs-off.log"] {
+        let text = read(job.join(log));
+        assert!(
+            text.contains("Profiling done.") && !text.contains("RuntimeError"),
+            "{text}"
+        );
+    }
     let again = capture(&home, json!({"framework": "sglang", "graphs": "both"}));
     assert_eq!(again["job_id"], record["job_id"]);
+}
+
+#[test]
+fn a_prefill_alone_reports_no_decode_of_its_one_token_requests() {
+    let home = Home::new();
+    measured(&home, "sglang", &[]);
+    let record = capture(
+        &home,
+        json!({"framework": "sglang", "stage": "prefill", "steps": 7}),
+    );
+    assert_eq!(record["state"], "done", "{record:#}");
+    let stages: Vec<_> = record["stages"].as_array().unwrap().iter().collect();
+    assert_eq!(stages.len(), 1, "{record:#}");
+    assert_eq!(
+        (&stages[0]["stage"], &stages[0]["steps"]),
+        (&json!("prefill"), &json!(7))
+    );
 }
 
 #[test]
@@ -142,7 +171,7 @@ fn the_command_line_follows_a_capture_and_prints_its_tables() {
     let output = home.run(&["capture", "sglang", "--stage", "decode"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    for part in ["DECODE: 6 steps", "trace:  ", "graphs-on decode, rank 0"] {
+    for part in ["DECODE: 5 steps", "trace:  ", "graphs-on decode, rank 0"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let output = home.run(&[
@@ -161,6 +190,38 @@ fn the_command_line_follows_a_capture_and_prints_its_tables() {
         error.contains("no good run of vllm; it has: sglang chat"),
         "{error}"
     );
+}
+
+#[test]
+fn a_cancelled_capture_is_followed_to_exit_code_130() {
+    let home = Home::new();
+    measured(&home, "sglang", &[]);
+    let slow = [
+        "capture",
+        "sglang",
+        "--stage",
+        "decode",
+        "--warmup-steps",
+        "1000",
+        "--output-len",
+        "4096",
+    ];
+    let detached = home.run(&[&slow[..], &["--detach", "--json"]].concat());
+    let record: Value = serde_json::from_slice(&detached.stdout).unwrap();
+    let id = record["job_id"].as_str().unwrap();
+    let mut followed = home
+        .command(&["capture", "--job", id])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the engine", || !home.engines().is_empty());
+    let cancelled = home.run(&["capture", "--job", id, "--cancel"]);
+    assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
+    assert_eq!(followed.wait().unwrap().code(), Some(130));
+    let later = home.run(&["capture", "--job", id, "--json"]);
+    assert_eq!(later.status.code(), Some(130), "{later:?}");
+    home.wait_until_no_engine();
 }
 
 #[test]

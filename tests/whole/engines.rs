@@ -202,6 +202,37 @@ fn a_server_of_the_checkout_says_its_tree_and_builds_once_a_tree() {
 }
 
 #[test]
+fn captures_of_two_trees_are_two_jobs_in_two_folders() {
+    let home = Home::new();
+    let checkout = checkout(&home);
+    let plan = with_source(&home, &checkout, &checkout.join("python"), json!([]));
+    assert_eq!(run(&home, &plan)["state"], "done");
+    let capture = || {
+        let request = json!({"framework": "sglang", "stage": "decode", "steps": 2});
+        let record = home
+            .call("profile", &json!({"capture": request, "wait_s": 120}))
+            .unwrap();
+        assert_eq!(record["state"], "done", "{record:#}");
+        let tree = git(&checkout, &["rev-parse", "--short=12", "HEAD^{tree}"]);
+        let folder = home.workspace().join("out/profiles/sglang").join(tree);
+        assert_eq!(record["report_path"], json!(folder.join("report.md")));
+        (record["job_id"].clone(), folder)
+    };
+    let (first, base) = capture();
+    let report = read(base.join("report.md"));
+    assert_eq!(capture().0, first);
+    std::fs::write(checkout.join("python/sglang/new.py"), "").unwrap();
+    git(&checkout, &["add", "-A"]);
+    git(&checkout, &["commit", "-qm", "two"]);
+    let (second, patched) = capture();
+    assert_ne!(second, first);
+    assert_ne!(patched, base);
+    assert_eq!(read(base.join("report.md")), report);
+    assert!(base.join("graphs-on/decode").read_dir().unwrap().count() > 0);
+    home.wait_until_no_engine();
+}
+
+#[test]
 fn another_installation_than_the_checkout_is_no_evidence() {
     let home = Home::new();
     let checkout = checkout(&home);

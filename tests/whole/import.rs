@@ -76,6 +76,16 @@ fn recorded_results_of_both_clients_become_rows_with_their_source() {
 
     let gap = home.run(&["gap", "out.jsonl", "--target", "sglang", "--json"]);
     let gap: Value = serde_json::from_slice(&gap.stdout).unwrap();
+    assert_eq!(gap["decision"], "fix_fairness", "{gap:#}");
+    assert_eq!(gap["scenarios"][0]["fairness"][0]["field"], "client");
+    assert!(
+        record["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|warning| warning.as_str().unwrap().contains("do not compare")),
+        "{record:#}"
+    );
     let chat = &gap["scenarios"][0];
     assert_eq!(chat["scenario"], "chat");
     assert_eq!(format!("{:.1}", chat["gap_pct"].as_f64().unwrap()), "-2.5");

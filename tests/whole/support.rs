@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// About 2,000 tokens: of these records about three bytes make one.
+pub const MOST_BYTES: usize = 6_600;
+
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sota-loop");
 
@@ -55,13 +58,20 @@ impl Home {
         self.command(arguments).output().unwrap()
     }
 
-    /// `sota-loop call`: the record, or the error object.
+    /// `sota-loop call`: the record, or the error object. By default a record is
+    /// short, whatever it is about.
     pub fn call(&self, tool: &str, arguments: &Value) -> Result<Value, Value> {
         let output = self.run(&["call", tool, &arguments.to_string()]);
         let text = String::from_utf8(output.stdout).unwrap();
         let value: Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         if output.status.success() {
+            let is_short = arguments["detail"] != "full";
+            assert!(
+                !is_short || text.len() <= MOST_BYTES,
+                "{tool} {arguments}: {} bytes",
+                text.len()
+            );
             Ok(value)
         } else {
             Err(value)

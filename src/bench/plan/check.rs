@@ -14,6 +14,9 @@ pub(super) fn check(plan: &Plan, text: &str, origin: &Origin) -> Result<(), Plan
     checker.frameworks(plan)
 }
 
+/// Prompt tokens of one run at most: 2 GB of ids.
+const MOST_PROMPT_TOKENS: u64 = 500_000_000;
+
 struct Checker<'a> {
     text: &'a str,
     origin: &'a Origin,
@@ -136,18 +139,39 @@ impl Checker<'_> {
                 "name one scenario; lengths come from the file",
             )?;
         }
+        self.prompts_in_memory(plan)?;
         let longest = plan
             .scenarios()
             .iter()
-            .map(|scenario| scenario.input_len + scenario.output_len)
+            .map(|scenario| u64::from(scenario.input_len) + u64::from(scenario.output_len))
             .max();
         if let (Some(limit), Some(longest)) = (plan.model.max_context, longest)
-            && longest > limit
+            && longest > u64::from(limit)
         {
             self.refuse(
                 "model.max_context",
                 format!("is {limit}, but a scenario needs {longest} tokens"),
                 "raise max_context to input_len + output_len at least",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The prompts of a run are drawn before it begins.
+    fn prompts_in_memory(&self, plan: &Plan) -> Result<(), PlanError> {
+        let tokens = plan
+            .scenarios()
+            .iter()
+            .map(|scenario| u64::from(plan.dataset.num_prompts) * u64::from(scenario.input_len))
+            .max()
+            .unwrap_or(0);
+        if plan.dataset.kind == DatasetKind::Random && tokens > MOST_PROMPT_TOKENS {
+            self.refuse(
+                "dataset.num_prompts",
+                format!(
+                    "times input_len gives {tokens} prompt tokens a run; at most {MOST_PROMPT_TOKENS} are drawn"
+                ),
+                "ask for fewer or shorter prompts",
             )?;
         }
         Ok(())
@@ -176,6 +200,18 @@ impl Checker<'_> {
                 "benchmark.request_rates",
                 format!("has {rates} entries beside {caps} of max_concurrency"),
                 "rates and caps are aligned: the same length, or one for all",
+            )?;
+        }
+        let points = plan.load_points();
+        let twice = points
+            .iter()
+            .enumerate()
+            .any(|(i, point)| points.get(..i).is_some_and(|before| before.contains(point)));
+        if twice {
+            self.refuse(
+                "benchmark.request_rates",
+                "has the same rate and cap twice",
+                "list each load once; search.repeats measures it again",
             )?;
         }
         let bad = |rate: f64| rate.is_nan() || rate <= 0.0;

@@ -48,6 +48,8 @@ impl Runner {
             row.candidate_id == cell.candidate.id
                 && row.framework == cell.candidate.framework
                 && row.workload.scenario == cell.scenario.name
+                && row.workload.request_rate == cell.load.request_rate
+                && row.workload.max_concurrency == cell.load.max_concurrency
                 && row.phase == Phase::Measure
                 && row.repeat < session.repeat
                 && matches!(

@@ -67,13 +67,18 @@ pub struct LogPoint {
     pub prompt_tokens: Option<f64>,
     pub cached_tokens: Option<f64>,
     pub preempted: Option<f64>,
-    /// Whether nothing ran or waited before this line's batch.
-    pub begins: bool,
+    /// Requests that ran before this line's batch.
+    pub before: Option<f64>,
     /// Seconds that the line speaks of, up to `clock`.
     pub interval_s: f64,
 }
 
 impl LogPoint {
+    /// Whether nothing ran or waited before this line's batch.
+    pub(super) fn begins(&self) -> bool {
+        self.before == Some(0.0) && self.waiting == Some(0.0)
+    }
+
     /// The line as a server point at `t`; preemptions are filled by the caller.
     pub(super) fn at(&self, t: f64) -> ServerPoint {
         ServerPoint {
@@ -117,7 +122,7 @@ pub fn read_log(path: &Path, from: u64) -> Result<ServerLog, LogError> {
     Ok(log)
 }
 
-fn read(lines: impl BufRead, from: u64) -> std::io::Result<ServerLog> {
+pub(super) fn read(lines: impl BufRead, from: u64) -> std::io::Result<ServerLog> {
     let mut log = ServerLog::default();
     let mut at = 0;
     let mut lines = BoundedLines::new(lines, LONGEST_LINE);
@@ -193,7 +198,7 @@ fn point(found: &Captures<'_>, clock: f64, interval_s: f64) -> LogPoint {
         prompt_tokens: computed.map(|tokens| tokens + cached.unwrap_or_default()),
         cached_tokens: cached,
         preempted: get("preempted"),
-        begins: get("before") == Some(0.0) && get("waiting") == Some(0.0),
+        before: get("before"),
         interval_s,
     }
 }

@@ -27,6 +27,8 @@ pub use scrape::{Scrape, Scraper};
 pub use shape::{Phase, Shape, StepTime, Wave};
 pub use sparkline::{Rows, sparkline, sparklines};
 
+pub(super) use sources::SOURCES;
+
 use super::import::Recording;
 use super::load::Sample;
 use grid::Grid;

@@ -1,11 +1,11 @@
 //! Names of metrics and patterns of log lines, from
 //! `references/timeline-sources.toml`.
 
-use std::sync::LazyLock;
-
 use indexmap::IndexMap;
 use regex::Regex;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::references::{self, Catalogue};
 
 /// Where one engine tells what a timeline needs.
 #[derive(Debug, Deserialize)]
@@ -62,47 +62,29 @@ pub struct CapacityLabel {
 pub struct LogPattern {
     /// A piece of the line that is looked for before the pattern is tried.
     pub has: String,
-    #[serde(deserialize_with = "regex")]
+    #[serde(deserialize_with = "references::regex")]
     pub pattern: Regex,
     /// Seconds that rates in the line are means over.
     pub interval_s: Option<f64>,
 }
 
-fn regex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Regex::new(&text).map_err(serde::de::Error::custom)
-}
-
-#[derive(Deserialize)]
-struct File {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::bench) struct Table {
     engine: Vec<EngineSources>,
 }
 
-static SOURCES: LazyLock<Vec<EngineSources>> = LazyLock::new(|| {
-    let text = include_str!("../../../references/timeline-sources.toml");
-    // A unit test proves that the compiled-in file parses.
-    toml::from_str::<File>(text).map_or_else(|_| Vec::new(), |file| file.engine)
-});
+pub(in crate::bench) static SOURCES: Catalogue<Table> = Catalogue::new(
+    "timeline-sources.toml",
+    include_str!("../../../references/timeline-sources.toml"),
+);
 
 /// All engines that are known here.
 pub fn all() -> &'static [EngineSources] {
-    &SOURCES
+    &SOURCES.table().engine
 }
 
 /// The sources of one engine.
 pub fn of_engine(name: &str) -> Option<&'static EngineSources> {
-    SOURCES.iter().find(|engine| engine.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_parses() {
-        let text = include_str!("../../../references/timeline-sources.toml");
-        let file: File = toml::from_str(text).unwrap();
-        let names: Vec<_> = file.engine.iter().map(|e| e.name.as_str()).collect();
-        assert_eq!(names, ["sglang", "vllm", "openai"]);
-    }
+    all().iter().find(|engine| engine.name == name)
 }

@@ -92,9 +92,9 @@ pub struct RoundEnded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The target is ahead in some scenario and behind in none.
+    /// The target is ahead in some scenario and no more than 1% behind in any.
     Success,
-    /// The target is within 1% of the leader in every scenario.
+    /// The target is no more than 1% behind the leader in any scenario.
     Tied,
     /// What is left lies outside the target's code.
     External,

@@ -125,7 +125,9 @@ fn answer(outcome: Outcome) -> SotaAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::events::{AttemptOutcome, BenchmarkLabel};
     use crate::campaign::sample::*;
+    use crate::gap::Verdict;
 
     fn refused(state: &State, world: &World, outcome: Outcome, wanted: &str) {
         let request = FinishRequest {
@@ -156,9 +158,7 @@ mod tests {
         assert!(check(&state, &world, &request).is_err());
     }
 
-    #[test]
-    fn a_final_report() {
-        let (state, world) = tried();
+    fn tied_report(state: &State, world: &World) -> String {
         let body = Finished {
             outcome: Outcome::Tied,
             answer: SotaAnswer::Tied,
@@ -167,6 +167,32 @@ mod tests {
             report_path: PathBuf::from("/c/final_report.md"),
         };
         let campaign = Campaign::at(std::path::Path::new("/c/20261124_qwen3-8b_sota_humanize"));
-        insta::assert_snapshot!(report::render(&campaign, &state, &world, &body));
+        report::render(&campaign, state, world, &body)
+    }
+
+    #[test]
+    fn a_final_report() {
+        let (state, world) = tried();
+        insta::assert_snapshot!(tied_report(&state, &world));
+    }
+
+    /// The gate lets a campaign end as tied once the target is shown to be no
+    /// more than 1% behind; the report says no more than that.
+    #[test]
+    fn gap_gate_and_report_say_the_same_of_an_interval_above_one_percent() {
+        let (mut state, world) = tried();
+        let wide = scenario(Verdict::Undecided, 0.6, 0.9);
+        state.gaps[2].body = gap(BenchmarkLabel::Revalidation, OTHER_TREE, wide);
+        let mut closed = event(24, closed("a1", true, AttemptOutcome::Win));
+        closed.tree = Some(OTHER_TREE.to_owned());
+        state.attempts_closed = vec![closed];
+        let gate = gates::strict_success(&state, &world, Some(Outcome::Tied));
+        assert!(gate.open, "{gate:?}");
+        let text = tied_report(&state, &world);
+        assert!(
+            text.contains("no more than 1% behind the leader in any scenario"),
+            "{text}"
+        );
+        assert_eq!(text.matches("undecided, not behind").count(), 2, "{text}");
     }
 }

@@ -37,10 +37,10 @@ fn answer(state: &State, end: &Finished) -> String {
     };
     let why = match end.outcome {
         Outcome::Success => {
-            "a revalidation of the sealed workload shows it ahead in a scenario and behind in none"
+            "a revalidation of the sealed workload shows it ahead in a scenario and no more than 1% behind in any"
         }
         Outcome::Tied => {
-            "a revalidation of the sealed workload shows it within 1% of the leader in every scenario"
+            "a revalidation of the sealed workload shows it no more than 1% behind the leader in any scenario"
         }
         Outcome::External => "what is left lies outside its code",
         Outcome::AtLimit => "every kernel and cause that matters was tried or is at its roof",
@@ -106,9 +106,9 @@ fn side_by_side(state: &State) -> String {
         table.row([
             scenario.scenario.clone(),
             gap(scenario.gap_pct),
-            snake(&scenario.verdict),
+            scenario.standing().to_owned(),
             gap(now.and_then(|now| now.gap_pct)),
-            now.map_or_else(|| "–".to_owned(), |now| snake(&now.verdict)),
+            now.map_or("–", |now| now.standing()).to_owned(),
         ]);
     }
     table.or("Nothing was sealed.")

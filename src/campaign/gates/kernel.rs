@@ -1,6 +1,6 @@
 //! `kernel`: the kernel matters, and what it must agree with is known.
 
-use super::evidence::target_reports;
+use super::evidence::{target_pipelines, target_reports};
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::State;
@@ -30,10 +30,7 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
                 .to_owned(),
         ],
         (Some(_), Err(problem)) => vec![problem],
-        (Some(kernel), Ok(tree)) => {
-            let share = share_pct(state, world, tree, kernel.name.trim());
-            lacking(state, tree, kernel, share, plan.wired_in_exists)
-        }
+        (Some(kernel), Ok(tree)) => lacking(state, world, tree, kernel, plan.wired_in_exists),
     };
     GateState::of(
         Gate::Kernel,
@@ -44,13 +41,14 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
 
 fn lacking(
     state: &State,
+    world: &World,
     tree: &str,
     kernel: &KernelTarget,
-    share: Option<f64>,
     wired_in: bool,
 ) -> Vec<String> {
     let mut missing = Vec::new();
     let name = kernel.name.trim();
+    let share = share_pct(state, world, tree, name);
     if name.len() < TELLING {
         missing.push("`name`: the kernel, or its family, as the tables name it".to_owned());
     } else {
@@ -60,10 +58,7 @@ fn lacking(
                 share.unwrap_or(0.0)
             ));
         }
-        let is_hot = state
-            .pipelines
-            .iter()
-            .filter(|pipeline| pipeline.body.source.verified_tree() == Some(tree))
+        let is_hot = target_pipelines(state, world, tree)
             .flat_map(|pipeline| &pipeline.body.hot_kernels)
             .any(|hot| hot.name.contains(name));
         if !is_hot {
@@ -109,7 +104,7 @@ fn share_pct(state: &State, world: &World, tree: &str, name: &str) -> Option<f64
         .filter(|stage| slow.is_empty() || slow.contains(&stage.stage))
         .map(|stage| {
             let of_name = stage.kernels.iter().filter(|row| row.name.contains(name));
-            of_name.map(|row| row.share_pct).sum()
+            of_name.fold(0.0, |sum, row| sum + row.share_pct)
         })
         .max_by(f64::total_cmp)
 }

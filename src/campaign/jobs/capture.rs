@@ -41,7 +41,7 @@ pub fn ended(state: &State, job: Job<'_>, folder: &JobFolder, status: &JobStatus
         framework_version: text(&result["framework_version"]),
         scenario: text(&payload["scenario"]),
         stage: started.and_then(|started| started.body.stage.clone()),
-        sealed_winner: payload["source"]["launch"].is_object(),
+        sealed_winner: payload["sealed"].as_bool().unwrap_or(false),
         folder: text(&payload["folder"])
             .map(PathBuf::from)
             .unwrap_or_default(),

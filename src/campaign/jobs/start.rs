@@ -102,6 +102,7 @@ pub fn record_capture(
     job: &JobFolder,
     framework: &str,
     scenario: Option<&str>,
+    stage: &str,
 ) -> Result<(), CampaignError> {
     let state = campaign.state()?;
     let head = campaign.look(&state).checkout;
@@ -109,7 +110,7 @@ pub fn record_capture(
         job_id: job.id.clone(),
         framework: framework.to_owned(),
         scenario: scenario.map(str::to_owned),
-        stage: None,
+        stage: Some(stage.to_owned()),
     };
     let tree = head.present_tree().map(str::to_owned);
     start(

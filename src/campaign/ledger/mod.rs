@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use super::gates::{self, GateState, World};
 use super::log::{Event, NewEvent};
-use super::{Campaign, CampaignError, State, render};
+use super::{Campaign, CampaignError, State, brief, render};
 use crate::campaign::events::{Body, EventKind};
 use crate::fault::Fault;
 
@@ -40,9 +40,12 @@ pub struct LedgerRecord {
     pub event: u64,
     pub kind: EventKind,
     pub round: u32,
-    /// The body as it was recorded.
+    /// The body as it was recorded, long lists and texts cut.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub recorded: Value,
+    /// Whether `recorded` was cut; the log has all of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// The job that was started, or goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
@@ -135,13 +138,16 @@ fn record(
             "this is a defect of sota-loop; please report it",
         )
     })?;
+    let (recorded, truncated) =
+        brief::value(serde_json::from_str(event.body.get()).unwrap_or_default());
     Ok(LedgerRecord {
         event: event.seq,
         kind: event.kind,
         round: state.round(),
-        recorded: serde_json::from_str(event.body.get()).unwrap_or_default(),
+        recorded,
+        truncated,
         job_id,
-        gates,
+        gates: brief::gates(&gates),
         paths: rendered.paths,
         warnings: rendered.warnings,
         next,

@@ -101,11 +101,26 @@ pub struct Event {
     pub files: Vec<FileHash>,
     /// Hash of the line before; empty for the first.
     pub prev_sha256: String,
+    /// HMAC, under the key of the user whose program wrote it, of the line with
+    /// this field and the next one empty.
+    #[serde(default)]
+    pub mac: String,
     /// Hash of this line with this field empty.
     pub sha256: String,
 }
 
 impl Event {
+    /// Hash of the line with `mac` and `sha256` empty.
+    pub(super) fn content_sha256(&self) -> Option<String> {
+        let bare = Self {
+            mac: String::new(),
+            sha256: String::new(),
+            ..self.clone()
+        };
+        let line = serde_json::to_string(&bare).ok()?;
+        Some(crate::sha256::hex(line.as_bytes()))
+    }
+
     /// The body as what its kind says it is.
     pub fn body<B: Body>(&self) -> Result<B, serde_json::Error> {
         serde_json::from_str(self.body.get())

@@ -1,13 +1,12 @@
 //! `lineage.jsonl`: an append-only, hash-chained log, synced before it is acknowledged.
 //!
 //! An append takes the log's lock, checks the last line against the [`head`]
-//! that the user's state folder keeps, writes the coming head, then the line,
-//! then marks the head as committed. A process that dies anywhere in between leaves either the old log or the
-//! new one, perhaps with a half-written line behind it that the next append
+//! that the user's state folder keeps, writes and syncs the line, then the new
+//! head. A process that dies anywhere in between leaves either the old log or
+//! the new one, perhaps with a half-written line behind it that the next append
 //! cuts off.
 
 mod chain;
-mod crash;
 #[cfg(test)]
 mod crash_tests;
 mod event;
@@ -27,12 +26,12 @@ use std::path::{Path, PathBuf};
 
 use super::CampaignError;
 use super::events::LogAdopted;
+use crate::crash::{Point, point};
 use crate::disk::{self, DiskError};
 use crate::sha256;
 use crate::state_dir::state_dir;
 use chain::Chain;
-use crash::{Point, point};
-use head::{Head, Standing};
+use head::{Marker, Standing};
 
 /// An event that is on disk, and what was mended on the way.
 #[derive(Debug)]
@@ -103,6 +102,7 @@ impl EventLog {
         let files = hashed(&new.files)?;
         self.ready_folder()?;
         let _turn = lock::take(&self.path, self.lock)?;
+        point(Point::Locked);
         let (mut file, last) = self.open_tail()?;
         self.write(&mut file, last, new, files)
     }
@@ -150,6 +150,7 @@ impl EventLog {
         let tail = tail::read(&mut file, &self.path)?;
         if tail.torn.is_some() {
             file.set_len(tail.end).map_err(wrap)?;
+            point(Point::TailCut);
         }
         file.seek(SeekFrom::Start(tail.end)).map_err(wrap)?;
         Ok((file, tail))
@@ -163,7 +164,8 @@ impl EventLog {
         files: Vec<FileHash>,
     ) -> Result<Appended, CampaignError> {
         let mut last = tail.last;
-        let standing = head::standing(&self.state_dir, &self.path, last.as_ref())?;
+        let marker = Marker::of(&self.state_dir, &self.path)?;
+        let standing = marker.standing(last.as_ref())?;
         if standing == Standing::Unknown
             && let Some(known) = last.take()
         {
@@ -172,43 +174,44 @@ impl EventLog {
                 sha256: known.sha256.clone(),
                 reason: "this user's state folder had no head of this log".to_owned(),
             });
-            last = Some(self.put(file, Some(&known), note, Vec::new())?);
+            last = Some(self.put(file, &marker, Some(&known), note, Vec::new())?);
         }
-        let event = self.put(file, last.as_ref(), new, files)?;
+        let event = self.put(file, &marker, last.as_ref(), new, files)?;
         Ok(Appended {
             event,
             torn_tail: tail.torn,
         })
     }
 
-    /// Writes the coming head, then the line.
+    /// Writes the line and syncs it, then the head.
     fn put(
         &self,
         file: &mut File,
+        marker: &Marker,
         last: Option<&Event>,
         new: NewEvent,
         files: Vec<FileHash>,
     ) -> Result<Event, CampaignError> {
         let wrap = |source| self.failed(source);
-        let (event, line) = chain::next(&self.path, last, new, files)?;
-        point(Point::BeforeHead);
-        let head = Head::of(&event);
-        head::write(&self.state_dir, &self.path, &head)?;
-        point(Point::AfterHead);
+        let mark = |content: &str| marker.mark(content);
+        let (event, line) = chain::next(&self.path, mark, last, new, files)?;
         let half = line.len() / 2;
         file.write_all(&line.as_bytes()[..half]).map_err(wrap)?;
         point(Point::HalfLine);
         file.write_all(&line.as_bytes()[half..]).map_err(wrap)?;
         point(Point::WholeLine);
         file.sync_data().map_err(wrap)?;
-        point(Point::Synced);
-        head::commit(&self.state_dir, &self.path, &head)?;
+        point(Point::LineSynced);
+        marker.write(&event)?;
         Ok(event)
     }
 
     fn check(&self, chain: &Chain) -> Result<(), CampaignError> {
         // A log without a head was made elsewhere; the next append takes it over.
-        head::standing(&self.state_dir, &self.path, chain.events.last()).map(|_| ())
+        match Marker::known(&self.state_dir, &self.path)? {
+            Some(marker) => marker.standing(chain.events.last()).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn failed(&self, source: std::io::Error) -> DiskError {

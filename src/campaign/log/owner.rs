@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::crash::{Point, point};
 use crate::disk::DiskError;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +136,7 @@ fn create(path: &Path, card: &Card) -> Result<bool, DiskError> {
     };
     match OpenOptions::new().create_new(true).write(true).open(path) {
         Ok(mut file) => {
+            point(Point::OwnerEmpty);
             let json = serde_json::to_vec(card).unwrap_or_default();
             file.write_all(&json).map_err(wrap)?;
             Ok(true)

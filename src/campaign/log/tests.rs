@@ -96,15 +96,40 @@ fn a_forged_line_a_cut_line_and_a_changed_last_line_do_not_fit_the_head() {
     is_tampered(&format!("{}\n{}\n", lines[0], lines[1]));
 
     let last = chain::parse(lines[2].as_bytes()).unwrap();
-    let (_, forged) = chain::next(log.path(), Some(&last), event(3), Vec::new()).unwrap();
+    let unmarked = |_: &str| String::new();
+    let (_, forged) = chain::next(log.path(), unmarked, Some(&last), event(3), Vec::new()).unwrap();
     is_tampered(&format!("{whole}{forged}"));
 
     let before = chain::parse(lines[1].as_bytes()).unwrap();
-    let (_, other) = chain::next(log.path(), Some(&before), event(7), Vec::new()).unwrap();
+    let (_, other) =
+        chain::next(log.path(), unmarked, Some(&before), event(7), Vec::new()).unwrap();
     is_tampered(&format!("{}\n{}\n{other}", lines[0], lines[1]));
 
     std::fs::write(log.path(), &whole).unwrap();
     log.append(event(3)).unwrap();
+}
+
+/// After a power cut the head may be older than the log; the marks of the lines
+/// answer for the rest.
+#[test]
+fn a_head_that_lags_is_no_tampering() {
+    let Place { dir, log } = place();
+    log.append(event(0)).unwrap();
+    let head = std::fs::read_dir(dir.path().join("state/heads"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .next()
+        .unwrap();
+    let old = std::fs::read(&head).unwrap();
+    for n in 1..4 {
+        log.append(event(n)).unwrap();
+    }
+    std::fs::write(&head, old).unwrap();
+    assert_eq!(numbers(&log), [0, 1, 2, 3]);
+    log.append(event(4)).unwrap();
+    assert_eq!(numbers(&log), [0, 1, 2, 3, 4]);
+    std::fs::write(&head, b"spoilt").unwrap();
+    assert!(log.read().is_err());
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod profile;
 pub use digest::{digest, tried_edits};
 pub use gap::{GapQuestion, gap, gap_question, gap_rows};
 pub use history::history;
-pub use profile::{ProfileFacts, pipeline, profile};
+pub use profile::{ProfileFacts, capture, pipeline, profile};
 
 use std::path::Path;
 
@@ -24,14 +24,18 @@ pub fn note(campaign: &Campaign, event: NewEvent) -> Result<Appended, CampaignEr
     campaign.log().append(event)
 }
 
-/// The capture whose traces a path belongs to.
+/// The capture whose traces a path belongs to: the last with the innermost folder.
 fn capture_of<'a>(state: &'a State, path: &Path) -> Option<&'a Recorded<CaptureEnded>> {
-    state.captures.iter().rev().find(|capture| {
-        let body = &capture.body;
-        body.state == JobState::Done
-            && ((!body.folder.as_os_str().is_empty() && path.starts_with(&body.folder))
-                || body.traces.iter().any(|trace| trace == path))
-    })
+    state
+        .captures
+        .iter()
+        .filter(|capture| {
+            let body = &capture.body;
+            body.state == JobState::Done
+                && ((!body.folder.as_os_str().is_empty() && path.starts_with(&body.folder))
+                    || body.traces.iter().any(|trace| trace == path))
+        })
+        .max_by_key(|capture| (capture.body.folder.components().count(), capture.seq))
 }
 
 /// What shows that a trace of a framework could not be captured here.

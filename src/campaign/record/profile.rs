@@ -9,7 +9,9 @@ use crate::campaign::events::{
 };
 use crate::campaign::log::{Appended, NewEvent};
 use crate::campaign::state::snake;
-use crate::campaign::{Campaign, CampaignError};
+use crate::campaign::{Campaign, CampaignError, of_job, settle};
+use crate::fault::Fault;
+use crate::job::{JobFolder, JobState};
 use crate::pipeline::PipelineRecord;
 use crate::triage::{KernelRow, StageRecord, TriageRecord};
 
@@ -26,6 +28,37 @@ pub struct ProfileFacts<'a> {
     /// Every row of the analysis.
     pub analysis: &'a TriageRecord,
     pub report_path: &'a Path,
+}
+
+/// Records the end of a campaign's capture and, once it is done, the tables of
+/// its traces. Returns the number of their event; none for a capture outside a
+/// campaign and while it goes on.
+pub fn capture(
+    job: &JobFolder,
+    tables: impl FnOnce() -> Result<TriageRecord, Fault>,
+) -> Result<Option<u64>, Fault> {
+    let Some(campaign) = of_job(&job.dir) else {
+        return Ok(None);
+    };
+    settle(&campaign)?;
+    if job.status()?.state != JobState::Done {
+        return Ok(None);
+    }
+    let tables = tables()?;
+    let report = tables.report_path.clone().unwrap_or_default();
+    profile(
+        &campaign,
+        ProfileFacts {
+            input: &report,
+            capture_job: Some(&job.id),
+            analysis: &tables,
+            report_path: &report,
+        },
+    )?;
+    let state = campaign.state()?;
+    let mut profiles = state.profiles.iter().rev();
+    let noted = profiles.find(|profile| profile.body.capture_job.as_deref() == Some(&job.id));
+    Ok(noted.map(|profile| profile.seq))
 }
 
 /// Records three tables, once for each capture.

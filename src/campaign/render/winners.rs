@@ -6,7 +6,7 @@ use super::Table;
 use super::markdown::{or_dash, pct};
 use crate::campaign::State;
 use crate::campaign::events::{BenchmarkLabel, GapChecked};
-use crate::campaign::state::{Recorded, snake};
+use crate::campaign::state::Recorded;
 use crate::gap::Side;
 
 /// Target and leader of every scenario of a gap decision.
@@ -36,7 +36,7 @@ pub fn benchmark_table(gap: &GapChecked) -> String {
                 || "–".to_owned(),
                 |[low, high]| format!("{low:+.2} to {high:+.2}"),
             ),
-            snake(&scenario.verdict),
+            scenario.standing().to_owned(),
             pct(scenario.drift_pct),
         ]);
     }

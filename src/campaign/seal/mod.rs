@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::events::Sealed;
 use super::state::Recorded;
 use super::{Campaign, CampaignError};
-use crate::bench::Candidate;
 use crate::bench::plan::Plan;
+use crate::bench::{Candidate, SealedCommand, SealedCommands};
 use crate::gap::SealedLeader;
 use crate::{disk, sha256};
 
@@ -44,4 +44,34 @@ pub fn read(campaign: &Campaign, sealed: &Recorded<Sealed>) -> Result<SealFile, 
         return Err(broken("its content is not what was sealed".to_owned()));
     }
     serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))
+}
+
+/// The commands that a campaign has sealed; none before the seal.
+pub fn commands(campaign: &Campaign) -> Result<Option<SealedCommands>, CampaignError> {
+    let state = campaign.state()?;
+    let Some(sealed) = &state.seal else {
+        return Ok(None);
+    };
+    let file = read(campaign, sealed)?;
+    let command = |side: &SealedLeader| {
+        let mut candidates = file.candidates.iter();
+        let candidate = candidates.find(|candidate| {
+            candidate.framework == side.framework && candidate.id == side.candidate_id
+        })?;
+        Some(SealedCommand {
+            scenario: side.scenario.clone(),
+            request_rate: side.request_rate,
+            max_concurrency: side.max_concurrency.map(|most| most as u32),
+            candidate: candidate.clone(),
+        })
+    };
+    Ok(Some(SealedCommands {
+        commands: file
+            .targets
+            .iter()
+            .chain(&file.leaders)
+            .filter_map(command)
+            .collect(),
+        plan: file.plan,
+    }))
 }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use crate::campaign::events::{BenchmarkLabel, RootCauseKind};
 use crate::gap::RoundProgress;
+use crate::job::JobState;
 
 /// How far a campaign is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +58,21 @@ impl State {
         let ended = self.rounds.last().map(|round| round.seq);
         let started = self.loops.first().map(|started| started.seq);
         ended.or(started).unwrap_or(0)
+    }
+
+    /// Whether the present round found that launch parameters are the cause,
+    /// and measured the sealed workload again after that.
+    pub fn searched_flags(&self) -> bool {
+        let found = self.root_causes.iter().find(|cause| {
+            cause.seq > self.round_began() && cause.body.cause == RootCauseKind::Configuration
+        });
+        found.is_some_and(|cause| {
+            self.benchmarks.iter().any(|ended| {
+                ended.seq > cause.seq
+                    && ended.body.label == BenchmarkLabel::Revalidation
+                    && ended.body.state == JobState::Done
+            })
+        })
     }
 
     /// Whether the present loop was started and has not ended.

@@ -26,11 +26,9 @@ const COLUMNS: [Column; 8] = [
     column("candidate", Constraint::Min(12), 84, |row| {
         row.candidate_id.clone()
     }),
-    column("scenario", Constraint::Length(14), 48, |row| {
-        row.scenario.clone()
-    }),
+    column("scenario", Constraint::Min(14), 48, |row| row.place()),
     column("run", Constraint::Length(9), 72, run),
-    column("status", Constraint::Length(8), 0, status),
+    column("status", Constraint::Length(10), 0, status),
     number("req/s", 8, |row| shown(row.request_throughput, 3)),
     number("TTFT p50", 9, |row| shown(row.p50_ttft_ms, 1)),
     number("TPOT p50", 9, |row| shown(row.p50_tpot_ms, 2)),
@@ -74,7 +72,7 @@ fn run(row: &BriefRow) -> String {
 
 fn status(row: &BriefRow) -> String {
     match (row.status, row.sla_passed) {
-        (RowStatus::Ok, false) => "over SLA".to_owned(),
+        (RowStatus::Ok, false) => "SLA missed".to_owned(),
         (status, _) => status.to_string(),
     }
 }

@@ -162,12 +162,19 @@ fn tail(path: &Path) -> Vec<String> {
     };
     let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<String> = text.lines().map(plain).collect();
+    let told = |line: &&str| !is_served_request(line);
+    let lines: Vec<String> = text.lines().filter(told).map(plain).collect();
     lines
         .iter()
         .skip(lines.len().saturating_sub(TAIL_LINES))
         .cloned()
         .collect()
+}
+
+/// Whether a line only says that an HTTP request was answered. Engines write one
+/// for each, between which their own lines are not seen.
+fn is_served_request(line: &str) -> bool {
+    (line.contains("\"GET /") || line.contains("\"POST /")) && line.trim_end().ends_with("200 OK")
 }
 
 /// A line without escape sequences, so that a log cannot draw on the screen.
@@ -198,6 +205,20 @@ mod tests {
     #[test]
     fn a_log_cannot_draw_on_the_screen() {
         assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\tx\u{7}"), "red    x");
+    }
+
+    #[test]
+    fn answered_requests_do_not_hide_what_the_engine_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let log = "INFO: 127.0.0.1:42238 - \"GET /metrics HTTP/1.1\" 200 OK\n\
+            Decode batch, #running-req: 39\n\
+            INFO: 127.0.0.1:50572 - \"POST /v1/completions HTTP/1.1\" 200 OK\n\
+            INFO: 127.0.0.1:50572 - \"POST /v1/completions HTTP/1.1\" 500 Internal Server Error\n";
+        std::fs::write(&path, log).unwrap();
+        let lines = tail(&path);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("Decode batch") && lines[1].contains("500"));
     }
 
     #[test]

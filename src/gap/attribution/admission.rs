@@ -1,6 +1,7 @@
 //! What held a run's batch down, as its timeline shows it.
 
-use super::run::{Request, Run};
+use super::model::CHUNK;
+use super::run::{Request, Run, Window};
 
 /// Requests were held back when they waited, while others only decoded, for
 /// more than this share of the run.
@@ -15,6 +16,12 @@ const FOR_ROOM: f64 = 0.95;
 /// The cap is the limit when the batch stayed at its peak for this share of
 /// the time in which requests were held back.
 const STAYED: f64 = 0.8;
+
+/// The batch is at its peak from this share of it on.
+const AT_PEAK: f64 = 0.97;
+/// Steps with less than this share of the prompt tokens that they may carry
+/// had room for more.
+const SPARE: f64 = 0.25;
 
 /// The limit that the batch met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +81,8 @@ pub fn admission(run: &Run, scale: f64) -> Admission {
     firsts.sort_by(|a, b| a.first.total_cmp(&b.first));
     let after: Vec<Level> = firsts.iter().map(|r| levels.at(r.first)).collect();
     let most = |value: fn(&Level) -> f64| after.iter().map(value).fold(0.0, f64::max);
-    let held_back = held_back(run);
+    let peak_running = most(|l| l.running);
+    let held_back = held_back(run, scale, peak_running);
     let held_back_s: f64 = held_back.iter().map(|w| w.1 - w.0).sum();
     let capacity = run.facts.kv_capacity_tokens;
     let overbooked = capacity.is_some_and(|tokens| most(|l| l.reserved) > OVERBOOKED * tokens);
@@ -95,7 +103,6 @@ pub fn admission(run: &Run, scale: f64) -> Admission {
         .fold(None, |most, usage| {
             Some(f64::max(most.unwrap_or(0.0), usage))
         });
-    let peak_running = most(|l| l.running);
     let limited = held_back_s > HELD_BACK * run.facts.duration_s;
     let at_peak: f64 = held_back
         .iter()
@@ -139,12 +146,19 @@ pub fn admission(run: &Run, scale: f64) -> Admission {
     }
 }
 
-/// Windows in which requests waited and no prompt was computed.
-fn held_back(run: &Run) -> Vec<(f64, f64)> {
+/// Windows in which requests waited though there was time to compute their
+/// prompts: none was computed; or, where windows are too long for that, the
+/// batch stood at its peak and steps had room for far more prompt tokens.
+fn held_back(run: &Run, scale: f64, peak_running: f64) -> Vec<(f64, f64)> {
+    let chunk = run.facts.chunk_tokens.unwrap_or(CHUNK);
+    let only_decoded = |w: &Window| w.prompt_tokens == 0.0 && w.prefilling < 0.5;
+    let had_room = |w: &Window| {
+        w.decoding >= AT_PEAK * peak_running && w.prompt_tokens * scale < SPARE * chunk * w.steps()
+    };
     run.windows
         .iter()
-        .filter(|w| w.waiting >= 0.9 && w.prompt_tokens == 0.0 && w.tokens > 0.0)
-        .filter(|w| w.prefilling < 0.5)
+        .filter(|w| w.waiting >= 0.9 && w.tokens > 0.0)
+        .filter(|w| only_decoded(w) || had_room(w))
         .map(|w| (w.from, w.to))
         .collect()
 }

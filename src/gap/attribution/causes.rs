@@ -1,6 +1,7 @@
 //! Causes by name, and the evidence for each.
 
 use super::admission::HeldBy;
+use super::longer_prompts::LongerPrompts;
 use super::model::{Factor, Side};
 use super::observe::thousands;
 use super::replay::Outcome;
@@ -13,7 +14,7 @@ pub struct Causes<'a> {
     pub sides: &'a [Side; 2],
     pub outcomes: [Outcome; 2],
     pub difference: f64,
-    pub carrier: Option<Factor>,
+    pub longer: LongerPrompts,
 }
 
 /// A change of the target, for what-ifs.
@@ -117,11 +118,16 @@ impl Causes<'_> {
                     .to_owned()
             }
         };
-        if self.carrier == Some(factor) {
+        if self.longer.is_in(factor) {
             let [own, other] = self.both(|side| side.engine.prompt_scale.prefill);
             text.push_str(&format!(
-                "; the cost of prompts that are {:+.1}% longer on the server than the leader's is in this row",
-                100.0 * (own / other - 1.0)
+                "; what prompts that are {:+.1}% longer on the server than the leader's cost {} is in this row",
+                100.0 * (own / other - 1.0),
+                if self.longer == LongerPrompts::Room {
+                    "in all"
+                } else {
+                    "here"
+                }
             ));
         }
         text
@@ -154,10 +160,10 @@ impl Causes<'_> {
         if seconds == 0.0 {
             return "the target has no window of decode steps alone".to_owned();
         }
-        let (batch, context) = (batch / seconds, context / seconds);
+        let scale = self.sides[0].engine.prompt_scale.context;
+        let batch = batch / seconds;
+        let context = context / seconds + batch * self.runs[0].longer_context(scale);
         let [own, other] = self.both(|side| {
-            let scale = self.sides[0].engine.prompt_scale.context;
-            let context = context * scale;
             1e3 * side
                 .engine
                 .decode

@@ -11,6 +11,7 @@
 mod admission;
 mod causes;
 mod least_squares;
+mod longer_prompts;
 mod model;
 mod observe;
 mod prefill;
@@ -18,15 +19,18 @@ mod record;
 mod replay;
 mod run;
 mod shapley;
+mod stalls;
 mod surface;
 mod where_to_look;
 
 pub use record::{Explanation, ModelFit, RunView, WhatIf};
 pub use run::{MAX_REQUESTS, Run, parse_run, read_run};
 pub use where_to_look::LookAt;
+pub(super) use where_to_look::PLACES;
 
+use longer_prompts::LongerPrompts;
 use model::{Factor, Side, differences, exchanged, sides};
-use replay::{Outcome, PromptScale, replay};
+use replay::{Outcome, replay};
 
 /// Replayed requests that one attribution may cost.
 const MOST_REPLAYED: usize = 12_000_000;
@@ -37,12 +41,13 @@ const MOST_REPLAYED: usize = 12_000_000;
 pub fn explain(target: &Run, leader: &Run) -> Option<Explanation> {
     let sides = sides(target, leader)?;
     let mut factors = differences(&sides[0], &sides[1]);
-    let carrier = carrier(&sides, &mut factors)?;
+    let longer = LongerPrompts::of(&sides)?;
+    longer.add_to(&mut factors);
     let whole = replay_of(&sides[0])?;
     let none = replay_of(&sides[1])?;
     let budget = MOST_REPLAYED / target.requests.len().max(1);
     let shares = shapley::shapley(factors.len(), budget.max(64), |mask| {
-        wall(&sides, &factors, carrier, mask)
+        wall(&sides, &factors, longer, mask)
     })?;
     let difference = target.facts.duration_s - leader.facts.duration_s;
     let causes = causes::Causes {
@@ -50,7 +55,7 @@ pub fn explain(target: &Run, leader: &Run) -> Option<Explanation> {
         sides: &sides,
         outcomes: [whole, none],
         difference,
-        carrier,
+        longer,
     };
     let attribution = causes.rows(&factors, &shares);
     let (where_to_look, look_at) = where_to_look::of(&attribution, difference, target.name());
@@ -62,7 +67,7 @@ pub fn explain(target: &Run, leader: &Run) -> Option<Explanation> {
             [whole.wall_s, none.wall_s],
             [target.facts.duration_s, leader.facts.duration_s],
         ),
-        what_if: what_if(&sides, &factors, carrier, whole),
+        what_if: what_if(&sides, &factors, longer, whole),
         observations: observe::observations(target, leader),
         warnings: observe::warnings(target, leader, &sides),
         attribution,
@@ -75,69 +80,16 @@ fn replay_of(side: &Side) -> Option<Outcome> {
     replay(&side.engine, &side.workload)
 }
 
-fn wall(sides: &[Side; 2], factors: &[Factor], carrier: Option<Factor>, mask: u32) -> Option<f64> {
-    let (engine, workload) = exchanged(&sides[0], &sides[1], factors, carrier, mask);
+fn wall(sides: &[Side; 2], factors: &[Factor], longer: LongerPrompts, mask: u32) -> Option<f64> {
+    let (engine, workload) = exchanged(&sides[0], &sides[1], factors, longer, mask);
     Some(replay(&engine, &workload)?.wall_s)
-}
-
-/// The factor through which prompts that are longer on one server cost most:
-/// room in the cache, decode steps, or prefill. It takes their whole cost.
-fn carrier(sides: &[Side; 2], factors: &mut Vec<Factor>) -> Option<Option<Factor>> {
-    let [target, leader] = sides;
-    let (own, other) = (target.engine.prompt_scale, leader.engine.prompt_scale);
-    if own == other {
-        return Some(None);
-    }
-    let with = |scale: PromptScale| {
-        let mut engine = target.engine.clone();
-        engine.prompt_scale = scale;
-        Some(replay(&engine, &target.workload)?.wall_s)
-    };
-    let base = with(own)?;
-    let channels = [
-        (
-            Factor::KvCapacity,
-            PromptScale {
-                room: other.room,
-                ..own
-            },
-        ),
-        (
-            Factor::DecodeStepTime,
-            PromptScale {
-                context: other.context,
-                ..own
-            },
-        ),
-        (
-            Factor::PrefillRate,
-            PromptScale {
-                prefill: other.prefill,
-                ..own
-            },
-        ),
-    ];
-    let mut most: Option<(Factor, f64)> = None;
-    for (factor, scale) in channels {
-        let effect = (base - with(scale)?).abs();
-        if most.is_none_or(|(_, before)| effect > before) {
-            most = Some((factor, effect));
-        }
-    }
-    let carrier = most.map(|(factor, _)| factor);
-    if let Some(factor) = carrier
-        && !factors.contains(&factor)
-    {
-        factors.push(factor);
-    }
-    Some(carrier)
 }
 
 /// The target's wall time with one thing at a time as the leader has it.
 fn what_if(
     sides: &[Side; 2],
     factors: &[Factor],
-    carrier: Option<Factor>,
+    longer: LongerPrompts,
     whole: Outcome,
 ) -> Vec<WhatIf> {
     let [target, leader] = sides;
@@ -146,15 +98,15 @@ fn what_if(
         .iter()
         .enumerate()
         .filter_map(|(i, factor)| {
-            // The carrier keeps the target's prompts: they are a change of their own.
+            // The target keeps its prompts: they are a change of their own.
             let (mut engine, workload) =
-                exchanged(target, leader, factors, carrier, all & !(1 << i));
+                exchanged(target, leader, factors, longer, all & !(1 << i));
             engine.prompt_scale = target.engine.prompt_scale;
             let wall_s = replay(&engine, &workload)?.wall_s;
             Some(WhatIf::new(causes::change(*factor), wall_s, whole.wall_s))
         })
         .collect();
-    if carrier.is_some() {
+    if longer != LongerPrompts::None {
         let mut engine = target.engine.clone();
         engine.prompt_scale = leader.engine.prompt_scale;
         let outcome = replay(&engine, &target.workload);

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::admission::{Admission, HeldBy, admission};
 use super::least_squares::median;
+use super::longer_prompts::LongerPrompts;
 use super::prefill::prefill_rate;
 use super::replay::{Ask, Engine, PromptScale, Workload};
 use super::run::Run;
+use super::stalls::decoding;
 use super::surface::{StepSurface, surfaces};
 
 /// Prompt tokens of a step where nothing tells: the default of both engines.
-const CHUNK: f64 = 8192.0;
+pub const CHUNK: f64 = 8192.0;
 /// Factors that differ by less than this are taken as equal.
 const EQUAL: f64 = 1e-6;
 /// Sending times may differ by this share of the run.
@@ -61,21 +63,20 @@ pub struct Side {
 pub fn sides(target: &Run, leader: &Run) -> Option<[Side; 2]> {
     let runs = [target, leader];
     let scales = runs.map(Run::prompt_scale);
-    let context_scales = [
-        context_scale(target, scales[0]),
-        context_scale(leader, scales[1]),
-    ];
-    let steps = surfaces(runs, context_scales)?;
+    let longer = [0, 1].map(|i| runs[i].longer_context(scales[i]));
+    let steps = surfaces(runs, longer)?;
     let gaps = host_gaps(runs);
-    let mut sides = [0, 1].map(|i| side(runs[i], scales[i], steps[i], gaps[i]));
+    let mut sides = [0, 1].map(|i| side(runs[i], scales[i], longer[i], steps[i], gaps[i]));
     settle_policies(&mut sides);
     settle_orders(&mut sides, runs);
     Some(sides)
 }
 
-fn side(run: &Run, scale: f64, step: StepSurface, host_gap: f64) -> Side {
+fn side(run: &Run, scale: f64, longer: f64, step: StepSurface, host_gap: f64) -> Side {
     let admission = admission(run, scale);
-    let rate = prefill_rate(run, &step, scale);
+    let decoding = decoding(run, &step, longer);
+    let step = step.paced(decoding.pace.unwrap_or(1.0));
+    let rate = prefill_rate(run, &step, &decoding, scale, longer);
     let chunk = run.facts.chunk_tokens.unwrap_or(CHUNK).max(1.0);
     let per_step = if rate.interleave.is_finite() {
         rate.interleave
@@ -96,8 +97,8 @@ fn side(run: &Run, scale: f64, step: StepSurface, host_gap: f64) -> Side {
             reserve: admission.reserve,
             cap: admission.cap,
             recompute: if preempted { 1.0 } else { 0.0 },
-            recompute_stalls: if unseen { rate.stalled } else { 0.0 },
-            stalls: if unseen { 0.0 } else { rate.stalled },
+            recompute_stalls: if unseen { decoding.stalled } else { 0.0 },
+            stalls: if unseen { 0.0 } else { decoding.stalled },
             forced: Arc::new(admission.forced.clone()),
             prompt_scale: PromptScale::all(scale),
         },
@@ -105,17 +106,6 @@ fn side(run: &Run, scale: f64, step: StepSurface, host_gap: f64) -> Side {
         admission,
         duration_s: run.facts.duration_s,
     }
-}
-
-/// The scale of whole contexts where prompts have the scale `scale`.
-fn context_scale(run: &Run, scale: f64) -> f64 {
-    let sum = |scale: f64| -> f64 {
-        run.requests
-            .iter()
-            .map(|r| r.output * (scale * r.prompt + r.output / 2.0))
-            .sum()
-    };
-    sum(scale) / sum(1.0).max(f64::MIN_POSITIVE)
 }
 
 /// Seconds before each step in which the GPU waits, where both engines tell
@@ -267,7 +257,7 @@ pub fn exchanged(
     target: &Side,
     leader: &Side,
     factors: &[Factor],
-    carrier: Option<Factor>,
+    longer: LongerPrompts,
     mask: u32,
 ) -> (Engine, Workload) {
     let mut engine = leader.engine.clone();
@@ -279,9 +269,7 @@ pub fn exchanged(
         .map(|(_, factor)| *factor);
     for factor in of_target {
         take(&mut engine, &mut workload, target, factor);
-        if carrier == Some(factor) {
-            engine.prompt_scale = target.engine.prompt_scale;
-        }
+        longer.exchange(&mut engine, factor, target.engine.prompt_scale);
     }
     (engine, workload)
 }

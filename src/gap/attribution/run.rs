@@ -104,6 +104,17 @@ impl Window {
         self.tokens / self.decoding.max(1.0)
     }
 
+    /// Requests that are sent and have not ended, at the mean.
+    pub fn in_flight(&self) -> f64 {
+        self.waiting + self.prefilling + self.decoding
+    }
+
+    /// Whether some request's prompt may have been computed in it.
+    pub fn may_prefill(&self) -> bool {
+        const SOME: f64 = 0.05;
+        self.prompt_tokens > 0.0 || self.waiting + self.prefilling >= SOME
+    }
+
     /// Whether it holds decode steps and nothing else.
     pub fn only_decodes(&self) -> bool {
         self.prompt_tokens == 0.0 && self.decoding >= 0.5 && self.steps() >= 1.5
@@ -251,6 +262,14 @@ impl Run {
         } else {
             1.0
         }
+    }
+
+    /// Tokens by which a context is longer on the server than the client
+    /// counts, at the mean over output tokens, where prompts are `scale` times
+    /// as long.
+    pub fn longer_context(&self, scale: f64) -> f64 {
+        let prompts: f64 = self.requests.iter().map(|r| r.output * r.prompt).sum();
+        (scale - 1.0) * prompts / self.output_tokens().max(1.0)
     }
 
     pub fn preemptions(&self) -> usize {

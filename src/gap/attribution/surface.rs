@@ -78,6 +78,14 @@ impl StepSurface {
             .scaled(self.own.seconds(nearest, context) / common)
     }
 
+    /// The same, every step longer by a factor.
+    pub fn paced(&self, factor: f64) -> Self {
+        Self {
+            own: self.own.scaled(factor),
+            ..*self
+        }
+    }
+
     /// The same with a part of each step's fixed time taken out.
     pub fn without(&self, seconds: f64) -> Self {
         let less = |step: Step| Step {
@@ -92,9 +100,10 @@ impl StepSurface {
     }
 
     /// Seconds of a window's decode steps; `mixed` of them share a prefill.
-    pub fn window_seconds(&self, window: &Window, mixed: f64, context_scale: f64) -> f64 {
+    /// Contexts are `longer` by so many tokens than the window counts.
+    pub fn window_seconds(&self, window: &Window, mixed: f64, longer: f64) -> f64 {
         let steps = window.steps();
-        let context = window.context * context_scale;
+        let context = window.context + longer * window.tokens;
         let step = self.at(window.decoding, context / steps.max(f64::MIN_POSITIVE));
         step.base * (steps - mixed).max(0.0)
             + step.per_sequence * window.tokens
@@ -104,12 +113,13 @@ impl StepSurface {
 
 /// Fits both runs. What one run's steps cannot tell apart, such as a fixed cost
 /// from one of each sequence where the batch never changed, follows the shape
-/// common to both, scaled to the run. None for a run without pure decode steps where the other has none
-/// either.
-pub fn surfaces(runs: [&Run; 2], context_scales: [f64; 2]) -> Option<[StepSurface; 2]> {
+/// common to both, scaled to the run. `longer` is what each run's contexts are
+/// longer on the server than its client counts. None for a run without pure
+/// decode steps where the other has none either.
+pub fn surfaces(runs: [&Run; 2], longer: [f64; 2]) -> Option<[StepSurface; 2]> {
     let own = [
-        observations(runs[0], context_scales[0]),
-        observations(runs[1], context_scales[1]),
+        observations(runs[0], longer[0]),
+        observations(runs[1], longer[1]),
     ];
     let common = common_shape(&own)?;
     let all: Vec<Observation> = own.iter().flatten().copied().collect();
@@ -183,7 +193,7 @@ fn measured_batches(run: &Run) -> [f64; 2] {
 }
 
 /// One observation a pure decode window, for a single step.
-fn observations(run: &Run, context_scale: f64) -> Vec<Observation> {
+fn observations(run: &Run, longer: f64) -> Vec<Observation> {
     run.windows
         .iter()
         .filter(|window| window.only_decodes())
@@ -191,7 +201,7 @@ fn observations(run: &Run, context_scale: f64) -> Vec<Observation> {
             features: [
                 window.steps(),
                 window.tokens,
-                window.context * context_scale,
+                window.context + longer * window.tokens,
             ],
             value: (window.seconds() - window.idle).max(1e-9),
         })

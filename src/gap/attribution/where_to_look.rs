@@ -1,13 +1,12 @@
 //! From the largest cause to what governs it in the target, by
 //! `references/where-to-look.toml`.
 
-use std::sync::LazyLock;
-
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gap::Attribution;
+use crate::references::Catalogue;
 
 /// Flags and sources of the target that govern the largest cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,16 +35,16 @@ struct Place {
     sources: IndexMap<String, Vec<String>>,
 }
 
-#[derive(Deserialize)]
-struct File {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::gap) struct Table {
     place: Vec<Place>,
 }
 
-static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
-    let text = include_str!("../../../references/where-to-look.toml");
-    // A unit test proves that the compiled-in file parses.
-    toml::from_str::<File>(text).map_or_else(|_| Vec::new(), |file| file.place)
-});
+pub(in crate::gap) static PLACES: Catalogue<Table> = Catalogue::new(
+    "where-to-look.toml",
+    include_str!("../../../references/where-to-look.toml"),
+);
 
 /// The area and the places for the cause that costs the target most; nothing
 /// when it is not slower. An engine whose name only begins with that of a
@@ -59,7 +58,13 @@ pub fn of(
         .iter()
         .filter(|row| row.seconds > 0.0 && difference > 0.0)
         .max_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let place = most.and_then(|row| PLACES.iter().find(|place| place.cause == row.cause));
+    let place = most.and_then(|row| {
+        PLACES
+            .table()
+            .place
+            .iter()
+            .find(|place| place.cause == row.cause)
+    });
     let Some(place) = place else {
         return (None, None);
     };
@@ -85,9 +90,8 @@ mod tests {
 
     #[test]
     fn every_cause_has_its_place() {
-        let text = include_str!("../../../references/where-to-look.toml");
-        let file: File = toml::from_str(text).unwrap();
-        let causes: Vec<_> = file.place.iter().map(|p| p.cause.as_str()).collect();
+        let table = PLACES.table();
+        let causes: Vec<_> = table.place.iter().map(|p| p.cause.as_str()).collect();
         assert_eq!(
             causes,
             [
@@ -113,6 +117,6 @@ mod tests {
             "host",
             "client",
         ];
-        assert!(file.place.iter().all(|p| areas.contains(&p.area.as_str())));
+        assert!(table.place.iter().all(|p| areas.contains(&p.area.as_str())));
     }
 }

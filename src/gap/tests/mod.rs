@@ -274,6 +274,30 @@ fn unequal_runs_are_to_be_made_fair_first() {
 }
 
 #[test]
+fn rows_of_two_clients_do_not_compare() {
+    let by = |framework: &str, throughput: f64, client: &str| {
+        let mut row = row(framework, "c0", 0, throughput);
+        row["client"] = client.into();
+        row
+    };
+    let sglang = by("sglang", 80.0, "sglang.bench_serving");
+    let two = rows(&[sglang.clone(), by("vllm", 100.0, "vllm bench serve")]);
+    let record = checked(&two);
+    assert_eq!(record.decision, Decision::FixFairness);
+    assert_eq!(
+        record.decision_reason,
+        "the runs are not comparable in chat (client)"
+    );
+    assert!(record.next.contains("by one client"), "{}", record.next);
+
+    // One client for both is fair; one of theirs beside ours is not.
+    let one = rows(&[sglang.clone(), by("vllm", 100.0, "sglang.bench_serving")]);
+    assert_eq!(checked(&one).decision, Decision::Patch);
+    let ours = rows(&[sglang, row("vllm", "c0", 0, 100.0)]);
+    assert_eq!(checked(&ours).decision, Decision::FixFairness);
+}
+
+#[test]
 fn a_sealed_leader_is_compared_and_its_drift_reported() {
     let lines = [
         row("sglang", "c0", 0, 100.0),

@@ -11,6 +11,8 @@ mod run_benchmark;
 mod scope;
 mod update_ledger;
 
+pub(crate) use profile::capture_in;
+
 use super::tool::Entry;
 use crate::fault::{Fault, FaultCode};
 use crate::nearest::nearest;

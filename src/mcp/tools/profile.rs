@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::follow::{check_wait, follow};
 use super::scope::campaign_of;
 use crate::campaign::{self, Campaign, ProfileFacts};
-use crate::capture::{self, CaptureRequest, CaptureStatus, Place};
+use crate::capture::{self, CaptureRequest, CaptureStatus, InCampaign, Place};
 use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
-use crate::job::{self, JobFolder, JobState};
+use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
 use crate::triage::{self, TriageRecord, TriageRequest};
 
@@ -117,7 +117,8 @@ impl Tool for Profile {
         follow(&job, wait, "recordings", &context).await?;
         context
             .blocking(move || {
-                let event = keep(&job)?;
+                let event =
+                    campaign::record_captured(&job, || Ok(capture::record(&job, true)?.analysis))?;
                 let record = capture::record(&job, full)?;
                 Ok(ProfileRecord {
                     job: Some(record.job),
@@ -158,32 +159,6 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
     }
 }
 
-/// Records the end of a campaign's capture and what its traces say.
-fn keep(job: &JobFolder) -> Result<Option<u64>, Fault> {
-    let Some(campaign) = campaign::of_job(&job.dir) else {
-        return Ok(None);
-    };
-    campaign::settle(&campaign)?;
-    if job.status()?.state != JobState::Done {
-        return Ok(None);
-    }
-    let full = capture::record(job, true)?;
-    let report = full.analysis.report_path.clone().unwrap_or_default();
-    campaign::record_profile(
-        &campaign,
-        ProfileFacts {
-            input: &report,
-            capture_job: Some(&job.id),
-            analysis: &full.analysis,
-            report_path: &report,
-        },
-    )?;
-    let state = campaign.state()?;
-    let mut profiles = state.profiles.iter().rev();
-    let noted = profiles.find(|profile| profile.body.capture_job.as_deref() == Some(&job.id));
-    Ok(noted.map(|profile| profile.seq))
-}
-
 fn start(
     request: &CaptureRequest,
     arguments: &Arguments,
@@ -191,24 +166,42 @@ fn start(
 ) -> Result<JobFolder, Fault> {
     let workspace = campaign::workspace(arguments.workspace.as_deref(), project_dir)?;
     let found = campaign_of(Some(&workspace), None, arguments.campaign.as_deref())?;
-    let round = found.as_ref().map(round_of).transpose()?;
-    let place = Place {
-        workspace: &workspace,
-        campaign: found
-            .as_ref()
-            .zip(round)
-            .map(|(campaign, round)| (campaign.root.as_path(), round)),
+    capture_in(request, &workspace, found.as_ref())
+}
+
+/// Starts a capture, which a campaign takes note of.
+pub(crate) fn capture_in(
+    request: &CaptureRequest,
+    workspace: &Path,
+    found: Option<&Campaign>,
+) -> Result<JobFolder, Fault> {
+    let Some(campaign) = found else {
+        let place = Place {
+            workspace,
+            campaign: None,
+        };
+        return Ok(capture::start(request, place)?.job);
     };
-    let submission = capture::start(request, place)?;
-    if let Some(campaign) = &found {
-        campaign::record_capture(
-            campaign,
-            &submission.job,
-            &request.framework,
-            request.scenario.as_deref(),
-        )?;
-    }
-    Ok(submission.job)
+    let sealed = campaign::sealed_commands(campaign)?;
+    let state = campaign.state()?;
+    let place = Place {
+        workspace,
+        campaign: Some(InCampaign {
+            root: &campaign.root,
+            target: state.target(),
+            round: state.round(),
+            sealed: sealed.as_ref(),
+        }),
+    };
+    let job = capture::start(request, place)?.job;
+    campaign::record_capture(
+        campaign,
+        &job,
+        &request.framework,
+        request.scenario.as_deref(),
+        request.stage.as_str(),
+    )?;
+    Ok(job)
 }
 
 fn round_of(campaign: &Campaign) -> Result<u32, Fault> {

@@ -88,15 +88,30 @@ impl JsonSchema for Arguments {
 
 /// Adds a kind's field to the flat object's property of that name.
 fn merge(property: &mut Value, kind: LedgerKind, field: &Value) {
-    let text = field["description"].as_str().unwrap_or_default();
-    let text = format!("{}: {text}", kind.name());
+    let text = match field["description"].as_str() {
+        Some(text) => format!("{}: {text}", kind.name()),
+        None => format!("{}.", kind.name()),
+    };
     if property.is_null() {
         property.clone_from(field);
         property["description"] = json!(text);
         return;
     }
     let known = property["description"].as_str().unwrap_or_default();
-    property["description"] = json!(format!("{known} {text}"));
+    let text = format!("{known} {text}");
+    // Kinds may give one name different values, as causes of their own.
+    let (mut before, mut now) = (property.clone(), field.clone());
+    for schema in [&mut before, &mut now]
+        .into_iter()
+        .filter_map(Value::as_object_mut)
+    {
+        schema.shift_remove("description");
+        schema.shift_remove("default");
+    }
+    if before != now {
+        *property = json!({"anyOf": [before, now]});
+    }
+    property["description"] = json!(text);
 }
 
 impl Tool for UpdateLedger {

@@ -13,13 +13,17 @@ const LIKE: f64 = 0.9;
 const ODD: f64 = 0.75;
 /// So is one this many times as long as the usual one: it may be two.
 const LONG: usize = 2;
+/// The first or last layer may be the only one of its kind, as a dense layer
+/// before expert ones: odd, but no less like another than this.
+const LONE: f64 = 0.5;
 
 /// What speaks for a layering.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
-    /// Whether nothing is odd: the layers are in one run, each resembles
-    /// another, and where kernels are known that mix tokens, each has one. Or
-    /// there are several runs alike, which noise does not make: passes.
+    /// Whether nothing is odd: the layers are in one run, each but perhaps one at
+    /// an end resembles another, and where kernels are known that mix tokens,
+    /// each has one. Or there are several runs alike, which noise does not
+    /// make: passes.
     pub sound: bool,
     /// For comparing layerings of one sequence.
     pub score: f64,
@@ -52,9 +56,21 @@ impl Fit {
                 || layering.runs.len() == 1
                     && mixing >= 1.0
                     && longest < LONG * usual
-                    && likeness.iter().all(|&likeness| likeness >= ODD),
+                    && none_is_odd(&likeness),
             score: like.powi(4) * mixing.powi(4) * count.sqrt(),
         }
+    }
+}
+
+fn none_is_odd(likeness: &[f64]) -> bool {
+    let odd = |likeness: &f64| *likeness < ODD;
+    match likeness.iter().filter(|likeness| odd(likeness)).count() {
+        0 => true,
+        1 => [likeness.first(), likeness.last()]
+            .into_iter()
+            .flatten()
+            .any(|end| odd(end) && *end >= LONE),
+        _ => false,
     }
 }
 

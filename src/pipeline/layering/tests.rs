@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::pipeline::parallel::in_parallel;
 use crate::pipeline::synthetic::{families, mixes, with_noise};
 
 /// Finds the layers of kernels given by name; a blind search knows no kernel.
@@ -56,19 +57,22 @@ fn most_families_need_no_kernel_to_be_known() {
     }
 }
 
-/// As many kernels as 3% of the pass, inserted anywhere: 300 seeds a family.
+/// As many kernels as 3% of the pass, inserted anywhere: 300 seeds a family,
+/// or as many as `NOISE_SEEDS` says.
 #[test]
 fn inserted_kernels_never_change_the_count() {
-    const SEEDS: u64 = 300;
-    let mut lost = Vec::new();
-    for family in families() {
-        for seed in 0..SEEDS {
-            let noisy = with_noise(&family, 0.03, seed);
-            let found = count(&noisy, false);
-            if found != family.layers {
-                lost.push((family.name, seed, found, family.layers));
-            }
-        }
-    }
-    assert!(lost.is_empty(), "{lost:?}");
+    let seeds: u64 = match std::env::var("NOISE_SEEDS") {
+        Ok(seeds) => seeds.parse().unwrap(),
+        Err(_) => 300,
+    };
+    let families = families();
+    let lost: Vec<_> = in_parallel(&families, |family| {
+        let found = (0..seeds).map(|seed| (seed, count(&with_noise(family, 0.03, seed), false)));
+        let wrong = found.filter(|&(_, found)| found != family.layers);
+        wrong
+            .map(|(seed, found)| (family.name, seed, found, family.layers))
+            .collect::<Vec<_>>()
+    })
+    .concat();
+    assert!(lost.is_empty(), "{} lost: {lost:?}", lost.len());
 }

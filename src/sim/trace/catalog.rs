@@ -110,6 +110,7 @@ mod tests {
                 "full",
                 "sliding",
                 "linear",
+                "latent",
                 "dense",
                 "moe",
                 "half_begin",

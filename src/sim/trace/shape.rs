@@ -9,6 +9,8 @@ pub enum Mixer {
     Full,
     Sliding,
     Linear,
+    /// Multi-head latent attention.
+    Latent,
 }
 
 /// What follows the mixer in a block.
@@ -50,6 +52,7 @@ impl Mixer {
             Self::Full => "full",
             Self::Sliding => "sliding",
             Self::Linear => "linear",
+            Self::Latent => "latent",
         }
     }
 }
@@ -72,6 +75,8 @@ pub enum Architecture {
     Dense,
     /// Two dense layers, then mixtures of experts.
     Moe,
+    /// Latent attention; three dense layers, then mixtures of experts.
+    Mla,
     /// Five layers with sliding-window attention, then one with full attention.
     Sliding,
     /// Three layers with linear attention, then one with full attention.
@@ -94,6 +99,7 @@ impl ModelShape {
         match architecture {
             Architecture::Dense => Self::dense(layers),
             Architecture::Moe => Self::moe_after_dense(layers, 2),
+            Architecture::Mla => Self::latent_after_dense(layers, 3),
             Architecture::Sliding => Self::alternating(layers, Mixer::Sliding, 5),
             Architecture::Hybrid => Self::alternating(layers, Mixer::Linear, 3),
             Architecture::HalfBlocks => Self::half_blocks(layers),
@@ -114,6 +120,15 @@ impl ModelShape {
             )
         };
         Self::from((0..layers).map(layer).collect::<Vec<_>>())
+    }
+
+    /// Latent attention; mixtures of experts after the first `dense` layers.
+    pub fn latent_after_dense(layers: usize, dense: usize) -> Self {
+        let mut shape = Self::moe_after_dense(layers, dense);
+        for layer in &mut shape.layers {
+            layer.mixer = Mixer::Latent;
+        }
+        shape
     }
 
     /// `others` layers with another mixer before each layer with full attention.

@@ -201,6 +201,10 @@ fn each_family_has_its_layers() {
             named("full_moe", 18),
         ]
     );
+    assert_eq!(
+        kinds(Architecture::Mla, 4)[2..],
+        [named("latent_dense", 18), named("latent_moe", 21)]
+    );
     let sliding = kinds(Architecture::Sliding, 12);
     assert_eq!(sliding[4], named("sliding_dense", 13));
     assert_eq!(

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::super::category::{CategoryColumn, KernelCategory};
 use super::super::index::{SpanIndex, StepIndex, ThreadId};
-use super::super::{LaunchIndex, Trace};
-use super::Steps;
+use super::super::{GpuKind, LaunchIndex, Trace};
+use super::{Step, Steps};
 
 /// A launch this long after a step is no longer taken for its tail.
 const TAIL_NS: i64 = 20_000_000;
 
 /// Fills `of_gpu` and each step's rows.
-pub(super) fn assign(trace: &Trace, steps: &mut Steps) {
+pub(super) fn assign(trace: &Trace, categories: &CategoryColumn, steps: &mut Steps) {
     let lookup = Lookup::new(trace, steps);
     // The kernels of one graph launch mostly follow each other.
     let mut last: Option<(LaunchIndex, Option<(StepIndex, bool)>)> = None;
@@ -33,6 +34,53 @@ pub(super) fn assign(trace: &Trace, steps: &mut Steps) {
             step.inside += u32::from(inside);
         }
     }
+    give_up_cut_pass(trace, categories, steps);
+}
+
+/// Takes from the last step what belongs to a pass after it that has no
+/// annotation, because the capture ended within. Such work mixes tokens, which
+/// the tail of a step does not, unless others do so, too: those of a draft model.
+fn give_up_cut_pass(trace: &Trace, categories: &CategoryColumn, steps: &mut Steps) {
+    let launched = |row: u32| {
+        let launch = trace.gpu.launch[row as usize];
+        launch.map_or(i64::MIN, |launch| trace.launches.start_ns[launch.row()])
+    };
+    let mixes = |row: u32| {
+        let row = row as usize;
+        let category = categories.of(trace.gpu.name[row]);
+        let mixing = [KernelCategory::Attention, KernelCategory::LinearAttention];
+        trace.gpu.kind[row] == GpuKind::Kernel && mixing.contains(&category)
+    };
+    let in_tail = |step: &Step, row: u32| launched(row) > step.end_ns;
+    let Some((last, others)) = steps.steps.split_last_mut() else {
+        return;
+    };
+    let mixing_tail = |step: &Step| step.gpu.iter().any(|&row| in_tail(step, row) && mixes(row));
+    if !mixing_tail(last) || others.iter().any(mixing_tail) {
+        return;
+    }
+    let mut tail: Vec<(i64, u32)> = last
+        .gpu
+        .iter()
+        .filter(|&&row| in_tail(last, row))
+        .map(|&row| (launched(row), row))
+        .collect();
+    tail.sort_unstable();
+    // The host is slowest between two passes.
+    let mut before = last.end_ns;
+    let mut begin = (i64::MIN, before);
+    for &(at, row) in &tail {
+        begin = begin.max((at - before, at));
+        before = at;
+        if mixes(row) {
+            break;
+        }
+    }
+    let kept = |&row: &u32| launched(row) < begin.1;
+    for row in last.gpu.iter().filter(|row| !kept(row)) {
+        steps.of_gpu[*row as usize] = None;
+    }
+    last.gpu.retain(kept);
 }
 
 struct Lookup {

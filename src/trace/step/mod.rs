@@ -9,6 +9,8 @@ mod assign;
 mod grammar;
 mod infer;
 
+pub(super) use grammar::ANNOTATIONS;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +163,7 @@ impl Steps {
         if found.steps.is_empty() {
             return infer::infer(trace, categories, hint);
         }
-        assign::assign(trace, &mut found);
+        assign::assign(trace, categories, &mut found);
         found
     }
 

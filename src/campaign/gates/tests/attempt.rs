@@ -59,8 +59,46 @@ fn the_target_must_run_from_the_checkout() {
             ("without a checkout", |_, world| {
                 world.checkout = Checkout::None
             }),
+            ("a module of another folder", |state, _| {
+                state.captures.push(event(20, captured(JobState::Done)));
+                let source = &mut state.captures[0].body.source;
+                source.verified = false;
+                source.problem = Some("a module of another folder".to_owned());
+            }),
         ],
     );
+    stays_open(
+        running_checkout,
+        &[
+            |state, _| {
+                state.benchmarks.clear();
+                state.captures.push(event(20, captured(JobState::Done)));
+            },
+            // A smoke run is no evidence, and spoils none.
+            |state, _| {
+                let mut smoke = ended("bench-2", BenchmarkLabel::Smoke, TREE);
+                smoke.source = TargetSource::default();
+                state.benchmarks.push(event(20, smoke));
+            },
+        ],
+    );
+}
+
+/// A capture of the target.
+fn captured(state: JobState) -> CaptureEnded {
+    CaptureEnded {
+        job_id: "capture-1".to_owned(),
+        state,
+        framework: "sglang".to_owned(),
+        framework_version: None,
+        scenario: None,
+        stage: None,
+        sealed_winner: true,
+        folder: PathBuf::from("/c/profiles/0/sglang"),
+        traces: Vec::new(),
+        source: source(TREE),
+        failure: None,
+    }
 }
 
 fn newest(state: &mut State) -> &mut crate::gap::ScenarioGap {
@@ -105,12 +143,21 @@ fn one_percent_wants_a_clear_gap_or_a_row_that_explains_it() {
     );
     stays_open(
         rule,
-        &[|state, _| {
-            let mut gap = scenario(Verdict::Behind, 0.0, 0.0);
-            gap.ci_pct = None;
-            gap.target.as_mut().unwrap().sla_passed = false;
-            all_say(state, gap);
-        }],
+        &[
+            |state, _| {
+                let mut gap = scenario(Verdict::Behind, 0.0, 0.0);
+                gap.ci_pct = None;
+                gap.target.as_mut().unwrap().sla_passed = false;
+                all_say(state, gap);
+            },
+            |state, _| {
+                // One pair alone, beyond ±5%.
+                let mut gap = scenario(Verdict::Behind, -6.0, 0.0);
+                gap.n = 1;
+                gap.ci_pct = None;
+                all_say(state, gap);
+            },
+        ],
     );
     let (mut state, world) = ready();
     at_the_cap(&mut state);
@@ -201,6 +248,8 @@ fn evidence_wants_reports_and_a_cause_at_the_present_tree() {
                 let seen = blocker(9, BlockerCause::CaptureImpossible, failed_job());
                 state.blockers.push(seen);
             },
+            // The target's own reports, where its capture failed.
+            supplied_after_a_failed_capture,
         ],
     );
     let (mut state, world) = ready();
@@ -210,6 +259,38 @@ fn evidence_wants_reports_and_a_cause_at_the_present_tree() {
         !evidence(&state, &world).open,
         "nobody saw that capture fails"
     );
+}
+
+#[test]
+fn launch_parameters_are_searched_again_and_are_no_attempt() {
+    let (mut state, world) = ready();
+    state.root_causes[0].body.cause = RootCauseKind::Configuration;
+    let gate = evidence(&state, &world);
+    assert!(
+        gate.missing[0].contains("configuration, which is no attempt"),
+        "{gate:?}"
+    );
+    assert!(gate.next.contains("target_flags"), "{gate:?}");
+    assert!(!state.searched_flags());
+    let again = ended("bench-2", BenchmarkLabel::Revalidation, TREE);
+    state.benchmarks.push(event(20, again));
+    assert!(state.searched_flags());
+    let gate = evidence(&state, &world);
+    assert!(!gate.open && gate.next.contains("root_cause"), "{gate:?}");
+    state.root_causes.push(event(21, root_cause()));
+    assert!(evidence(&state, &world).open);
+    state.rounds.push(event(22, round_end(None)));
+    assert!(!state.searched_flags(), "that was the round before");
+}
+
+fn supplied_after_a_failed_capture(state: &mut State, _: &mut World) {
+    state.captures.push(event(9, captured(JobState::Failed)));
+    let supplied = Some(Supplied { event: 9 });
+    let profile = &mut state.profiles[0].body;
+    (profile.capture_job, profile.supplied) = (None, supplied.clone());
+    profile.source = TargetSource::default();
+    let pipeline = &mut state.pipelines[0].body;
+    (pipeline.source, pipeline.supplied) = (TargetSource::default(), supplied);
 }
 
 /// Changes what an attempt names, and whether its `wired_in` exists.
@@ -276,6 +357,22 @@ fn kernel_wants_a_hot_kernel_and_what_it_agrees_with() {
         wired_in_exists: false,
     };
     assert!(kernel(&state, &world, plan).open, "no kernel is concerned");
+    let (mut state, mut world) = ready();
+    supplied_after_a_failed_capture(&mut state, &mut world);
+    assert!(kernel_in(&state, &world, |_, _| {}).open);
+    let family: Alter = |target, _| named(target).name = "rmsnorm".to_owned();
+    assert!(kernel_in(&state, &world, family).open, "a family will do");
+    head(&mut world).dirty = vec!["a".to_owned()];
+    let gate = kernel_in(&state, &world, |_, _| {});
+    assert!(gate.missing[0].contains("not clean"), "{gate:?}");
+}
+
+#[test]
+fn a_kernel_matters_in_the_stage_that_is_slow() {
+    let (mut state, world) = ready();
+    state.root_causes[0].body.stage = crate::trace::Stage::Prefill;
+    let gate = kernel_in(&state, &world, |_, _| {});
+    assert!(gate.missing[0].contains("it has 0.00%"), "{gate:?}");
 }
 
 #[test]

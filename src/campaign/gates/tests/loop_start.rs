@@ -61,6 +61,15 @@ fn history_wants_decisions_or_a_seen_absence() {
                 let notes = &mut state.history[0].body.notes;
                 notes.decisions.clear();
                 notes.frameworks.clear();
+                notes.findings = vec![Finding::Unreadable {
+                    path: PathBuf::from("/k"),
+                    reason: "denied".to_owned(),
+                }];
+            },
+            |state, _| {
+                let notes = &mut state.history[0].body.notes;
+                notes.decisions.clear();
+                notes.frameworks.clear();
                 notes.findings = vec![Finding::NoMatch {
                     roots: vec![PathBuf::from("/k")],
                     asked: "Qwen/Qwen3-8B".to_owned(),
@@ -140,6 +149,16 @@ fn baseline_wants_every_framework_or_a_seen_reason() {
                 let inputs = &mut state.opened.as_mut().unwrap().body.inputs;
                 inputs.excluded = Some([("vllm".to_owned(), "no wheel".to_owned())].into());
             },
+            |state, _| {
+                vllm(state).engine = "tensorrt-llm".to_owned();
+                vllm(state).backend = Some("pytorch".to_owned());
+            },
+            // A command of the user's own has neither a version nor a help.
+            |state, _| {
+                vllm(state).custom_command = true;
+                vllm(state).version = None;
+                vllm(state).help.clear();
+            },
             // A retry adds what the first job lacked.
             |state, _| {
                 vllm_fails(state);
@@ -194,6 +213,9 @@ fn fairness_wants_a_comparison_without_differences() {
             ("a gap decision on the newest rows", |state, _| {
                 let again = ended("bench-2", BenchmarkLabel::Revalidation, TREE);
                 state.benchmarks.push(event(20, again));
+            }),
+            ("a gap decision on the newest rows", |state, _| {
+                state.benchmarks.clear()
             }),
             ("dtype is bf16 for the target and fp8", |state, _| {
                 state.gaps[1].body.record.scenarios[0].fairness = vec![Unfair {
@@ -250,6 +272,33 @@ fn preflight_wants_a_clean_checkout_on_a_branch() {
 
 fn is_humanize(state: &mut State) {
     state.loops[0].body.runtime = LoopRuntime::Humanize;
+}
+
+#[test]
+fn a_loop_of_humanize_is_started_by_its_own_state() {
+    stays_open(
+        started,
+        &[
+            |state, _| is_humanize(state),
+            |state, world| {
+                is_humanize(state);
+                state.loops[0].body.strict_success = true;
+                world.active_loops[0].strict_success = Some(true);
+                state.loops[0].body.setup = Some(CommandSeen {
+                    argv: vec!["setup-rlcr-loop.sh".to_owned()],
+                    exit: Some(0),
+                    log: PathBuf::from("/c/log"),
+                    log_sha256: String::new(),
+                });
+            },
+            |state, world| {
+                world.active_loops[0].current_round = Some(7);
+                let reason = "night".to_owned();
+                state.paused.push(event(20, Paused { reason }));
+                state.resumed.push(event(21, Resumed { reason: None }));
+            },
+        ],
+    );
 }
 
 #[test]

@@ -152,7 +152,23 @@ fn strict_success_wants_the_sealed_workload_at_the_present_tree() {
         state.gaps[2].body = gap(BenchmarkLabel::Revalidation, OTHER_TREE, ahead);
     };
     assert!(rule(Outcome::Success, ahead).open);
-    let cases: [(Outcome, &str, Spoil); 8] = [
+    // Not decided against +1%, but shown to be no worse than −1%.
+    let not_behind: Spoil = |state, _| {
+        let wide = scenario(Verdict::Undecided, 0.6, 0.9);
+        state.gaps[2].body = gap(BenchmarkLabel::Revalidation, OTHER_TREE, wide);
+    };
+    assert!(rule(Outcome::Tied, not_behind).open);
+    let gate = rule(Outcome::Success, not_behind);
+    assert!(
+        gate.missing[0].contains("the outcome is `tied`"),
+        "{gate:?}"
+    );
+    let cases: [(Outcome, &str, Spoil); 9] = [
+        (Outcome::Tied, "decision stop_success", |state, _| {
+            let mut wide = scenario(Verdict::Undecided, 0.6, 2.0);
+            wide.repeats_needed = Some(6);
+            state.gaps[2].body = gap(BenchmarkLabel::Revalidation, OTHER_TREE, wide);
+        }),
         (Outcome::Success, "a scenario that is ahead", |_, _| {}),
         (Outcome::Tied, "decision stop_success", |state, _| {
             revalidated(state, -3.0, 0.5)
@@ -263,6 +279,49 @@ fn at_the_limit_every_kernel_and_cause_is_answered_for() {
     let cause = idea(cite(10, Table::Attribution, "decode_step"));
     state.rejected_ideas.push(event(24, cause));
     assert!(open(&state).is_empty());
+
+    state.rejected_ideas.remove(1);
+    let digest = |stop| NcuRecorded {
+        baseline: PathBuf::from("/c/a.ncu-rep"),
+        candidate: None,
+        kernels: vec!["gemm".to_owned()],
+        verdict: None,
+        duration_ratio: None,
+        next_edit: Some(ProposedEdit {
+            rule: "at_the_roof".to_owned(),
+            kernel: "gemm".to_owned(),
+            stop,
+            change: "nothing".to_owned(),
+        }),
+        digest_path: None,
+    };
+    state.digests = vec![event(25, digest(false))];
+    assert_eq!(open(&state).len(), 1, "an edit that is left is no roof");
+    state.digests = vec![event(25, digest(true))];
+    assert!(open(&state).is_empty(), "a roofline proof answers");
+}
+
+#[test]
+fn the_limit_is_judged_at_the_present_tree() {
+    let closed_by = |wanted: &str, change: Spoil| {
+        let (mut state, mut world) = ready();
+        change(&mut state, &mut world);
+        let gate = external(&state, &world, Outcome::AtLimit, &[]);
+        assert!(
+            gate.missing.iter().any(|m| m.contains(wanted)),
+            "{wanted}: {gate:?}"
+        );
+    };
+    closed_by("a gap decision", |state, _| state.gaps.clear());
+    closed_by("three-table report of the target", |state, _| {
+        state.profiles.remove(0);
+    });
+    closed_by("three-table report of the target", |_, world| {
+        head(world).tree = OTHER_TREE.to_owned();
+    });
+    closed_by("not clean", |_, world| {
+        head(world).dirty = vec!["a".to_owned()]
+    });
 }
 
 #[test]
