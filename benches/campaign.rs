@@ -72,7 +72,7 @@ fn long_campaign(dir: &Path) -> (Campaign, EventLog) {
         }),
         ..OpenRequest::default()
     };
-    let (campaign, _) = campaign::open(dir, request).expect("a campaign");
+    let campaign = campaign::open(dir, request).expect("a campaign").campaign;
     // Its head lies beside it, so that a disk does not set the pace.
     let log = campaign.log().with_state_dir(&dir.join("state"));
     let opened = log.read().expect("the log is whole").len();

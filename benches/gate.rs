@@ -97,7 +97,7 @@ fn long_campaign(home: &Path) -> Result<Campaign, Failure> {
         checkout: Some(checkout(home)?),
         ..OpenRequest::default()
     };
-    let (campaign, _) = campaign::open(home, request)?;
+    let campaign = campaign::open(home, request)?.campaign;
     let state = home.join("sglang/.humanize/rlcr/2026-11-24_10-00-00/state.md");
     std::fs::create_dir_all(state.parent().ok_or("no folder")?)?;
     std::fs::write(&state, "---\ncurrent_round: 0\n---\n")?;

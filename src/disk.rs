@@ -78,6 +78,36 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), DiskError> {
     written.map_err(wrap)
 }
 
+/// Copies a file by way of a temporary one beside it.
+pub fn copy_file(from: &Path, to: &Path) -> Result<(), DiskError> {
+    if let Some(parent) = to.parent() {
+        create_dir(parent)?;
+    }
+    let aside = aside(to);
+    let copied = fs::copy(from, &aside).and_then(|_| fs::rename(&aside, to));
+    if copied.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    copied.map_err(|source| DiskError::Write {
+        path: to.to_path_buf(),
+        source,
+    })
+}
+
+/// Moves a file, also to another file system.
+pub fn move_file(from: &Path, to: &Path) -> Result<(), DiskError> {
+    if let Some(parent) = to.parent() {
+        create_dir(parent)?;
+    }
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    copy_file(from, to)?;
+    // The copy is whole; what stays behind only takes space.
+    let _ = fs::remove_file(from);
+    Ok(())
+}
+
 /// Appends one line and syncs it; the caller holds whatever lock it needs.
 pub fn append_line(path: &Path, line: &str) -> Result<(), DiskError> {
     let wrap = |source| DiskError::Write {

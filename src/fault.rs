@@ -50,6 +50,12 @@ pub enum FaultCode {
     LoopSetupFailed,
     /// No engine answers at an address.
     EngineUnreachable,
+    /// The engine's host cannot be reached, or lets nobody in.
+    HostUnreachable,
+    /// The engine's host was reached, but cannot run a job.
+    HostUnusable,
+    /// The host or its scheduler ended a task before it was done.
+    TaskLost,
     /// The engine ended, or failed its requests, while it was needed.
     EngineDied,
     /// The engine has no profiler, or it did not start or stop.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::import::ImportError;
 use super::plan::PlanError;
 use super::rows_file::RowsError;
-use super::source::SourceError;
 use super::workload::WorkloadError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
 use crate::fault::{Fault, FaultCode};
 use crate::job::JobError;
 use crate::launch::{LaunchError, Occupant};
+use crate::source_state::SourceError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -23,6 +23,9 @@ pub enum BenchError {
     Launch(#[from] LaunchError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Another host could not be asked.
+    #[error("{}", .0.message)]
+    Host(Fault),
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error(transparent)]
@@ -106,11 +109,8 @@ impl From<BenchError> for Fault {
             BenchError::Engine(error) => error.into(),
             BenchError::Launch(error) => error.into(),
             BenchError::Import(error) => error.into(),
-            BenchError::Source(_) => Fault::new(
-                FaultCode::InvalidPlan,
-                message,
-                "name the top folder of a git working tree with a commit in source.checkout",
-            ),
+            BenchError::Source(error) => error.into(),
+            BenchError::Host(fault) => fault,
             BenchError::Job(error) => error.into(),
             BenchError::Disk(error) => error.into(),
             BenchError::Workload(error) => Fault::new(

@@ -10,16 +10,18 @@ use regex::Regex;
 use serde_json::json;
 
 use super::BenchError;
+use super::container::container_of;
 use super::plan::{Framework, Plan};
-use super::row_writer::shell_words;
 use super::server::{engine_of, entry_of, environment};
 use crate::disk;
 use crate::engine::{
     Engine, EngineError, Entry, KnownFlags, Probe, help_commands, parse_help, probe_command,
     read_probe,
 };
-use crate::launch::{CaptureSpec, Captured, capture};
+use crate::job::JobHandle;
+use crate::launch::{CaptureSpec, Captured, Container, ContainerKind, capture};
 use crate::sha256;
+use crate::shell_words::shell_words;
 use crate::state_dir::state_dir;
 
 /// What was found out about one framework.
@@ -42,6 +44,7 @@ pub async fn inspect(
     name: &str,
     framework: &Framework,
     dir: &Path,
+    job: &JobHandle,
 ) -> Result<Installation, BenchError> {
     let engine = engine_of(name, framework)?;
     let inspector = Inspector {
@@ -51,6 +54,7 @@ pub async fn inspect(
         env: quiet(environment(plan, framework)),
         cwd: None,
         dir,
+        container: container_of(plan, framework, job).await?,
     };
     let mut found = Installation {
         probe: inspector.probe().await?,
@@ -68,6 +72,7 @@ pub async fn probe_in(
     name: &str,
     framework: &Framework,
     cwd: &Path,
+    job: &JobHandle,
 ) -> Result<Probe, BenchError> {
     let inspector = Inspector {
         name,
@@ -76,8 +81,15 @@ pub async fn probe_in(
         env: environment(plan, framework),
         cwd: Some(cwd.to_path_buf()),
         dir: cwd,
+        container: container_of(plan, framework, job).await?,
     };
-    inspector.probe().await
+    let mut probe = inspector.probe().await?;
+    if let (Some(container), Some(path)) = (&inspector.container, &probe.module_path)
+        && let Some(on_host) = container.on_host(path)
+    {
+        probe.module_path = Some(on_host);
+    }
+    Ok(probe)
 }
 
 /// Help texts should look the same wherever they are printed.
@@ -101,6 +113,7 @@ struct Inspector<'a> {
     /// Python looks here first.
     cwd: Option<PathBuf>,
     dir: &'a Path,
+    container: Option<Container>,
 }
 
 impl Inspector<'_> {
@@ -116,6 +129,7 @@ impl Inspector<'_> {
             cwd: self.cwd.clone(),
             log: log.to_path_buf(),
             limit,
+            container: self.container.clone(),
         })
         .await?)
     }
@@ -259,6 +273,11 @@ impl Inspector<'_> {
             probe,
             probe.module_path.as_deref().map(stamp),
             env!("CARGO_PKG_VERSION"),
+            self.container
+                .as_ref()
+                .map(|container| match &container.kind {
+                    ContainerKind::Image(name) | ContainerKind::Running(name) => name,
+                }),
         ]);
         state_dir()
             .join("help")

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::container::container_of;
 use super::failure::RunFailure;
 use super::installation::probe_in;
 use super::lineup::Lineup;
@@ -13,8 +14,9 @@ use super::row::RowSource;
 use super::row_writer::Launch;
 use super::server::{Server, ServerSpec, engine_of, environment};
 use super::session::Session;
-use super::source::{self, BuildRequest, SourceState};
+use super::source::{self, BuildRequest};
 use crate::job::JobHandle;
+use crate::source_state::SourceState;
 
 /// A server kept between sessions of one candidate.
 pub struct Kept {
@@ -107,7 +109,7 @@ pub async fn ready_sources(
         Some(name) => dir.join(format!("build-{}", name.to_string_lossy())),
         None => dir.join("build.log"),
     };
-    let row = ready_source(spec, source, &state, &log, &dir).await?;
+    let row = ready_source(spec, source, &state, &log, &dir, job).await?;
     spec.further_env = source::jit_cache_env(spec.engine, &state);
     spec.cwd = Some(dir);
     Ok(Some(Sources {
@@ -124,6 +126,7 @@ async fn ready_source(
     state: &SourceState,
     log: &Path,
     cwd: &Path,
+    job: &JobHandle,
 ) -> Result<RowSource, RunFailure> {
     let framework: &Framework = spec.framework;
     let env = environment(spec.plan, framework);
@@ -134,10 +137,13 @@ async fn ready_source(
         env: &env,
         limit: Duration::from_secs(spec.plan.timeouts.build_s),
         log: log.to_path_buf(),
+        container: container_of(spec.plan, framework, job)
+            .await
+            .map_err(|error| RunFailure::failed(error.to_string()))?,
     })
     .await?;
     // In the folder where the server will run: Python looks there first.
-    let probe = probe_in(spec.plan, &spec.candidate.framework, framework, cwd)
+    let probe = probe_in(spec.plan, &spec.candidate.framework, framework, cwd, job)
         .await
         .map_err(|error| RunFailure::failed(format!("not_running_checkout: {error}")))?;
     source::verify(source, spec.engine, &probe)?;

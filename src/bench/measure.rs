@@ -22,6 +22,7 @@ use super::workload::workload_sha256;
 use crate::engine::Counts;
 use crate::job::JobHandle;
 use crate::launch::{GpuMeter, GpuReading, GpuTelemetry};
+use crate::sha256;
 
 /// One cell of a session.
 #[derive(Debug)]
@@ -88,6 +89,7 @@ pub async fn measure(
     let flushed = server.flush().await;
     let before = server.counts().await;
     run.prompts = prompts;
+    run.arrival_seed = arrival_seed(spec.plan.sampling.seed, &purpose);
     run.arrivals = Arrivals {
         rate: spec.load.request_rate,
         burstiness: spec.plan.benchmark.burstiness.0,
@@ -154,6 +156,15 @@ fn joules_per_output_token(gpu: Option<&GpuTelemetry>, metrics: &Metrics) -> Opt
     (tokens > 0).then(|| joules / tokens as f64)
 }
 
+/// Each repeat has arrivals of its own, so that its interval shows what they
+/// change; every engine has the same in one repeat.
+fn arrival_seed(seed: u64, purpose: &str) -> u64 {
+    let hash = sha256::hex(format!("{seed}/arrivals/{purpose}").as_bytes());
+    hash.get(..16)
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .unwrap_or(seed)
+}
+
 fn load_run(server: &Server, spec: &RunSpec<'_>) -> Result<LoadRun, RunFailure> {
     let plan = spec.plan;
     let mut run = LoadRun::new(
@@ -162,7 +173,6 @@ fn load_run(server: &Server, spec: &RunSpec<'_>) -> Result<LoadRun, RunFailure> 
         plan.model.served_name(),
         Vec::new(),
     );
-    run.arrival_seed = plan.sampling.seed;
     run.sampling = Sampling {
         temperature: Some(plan.sampling.temperature),
         ignore_eos: plan.sampling.ignore_eos,

@@ -5,6 +5,7 @@
 //! with its reason, never the end of the job.
 
 mod candidate;
+mod container;
 mod cost;
 mod error;
 mod failure;
@@ -27,8 +28,10 @@ mod preparation;
 mod prompts;
 mod ranking;
 mod record;
+pub mod remote;
 mod request;
 mod row;
+mod row_place;
 mod row_writer;
 mod rows_file;
 mod rows_written;
@@ -44,6 +47,7 @@ mod winner;
 pub mod workload;
 
 pub use candidate::{Candidate, candidates_of};
+pub(crate) use container::container_of;
 pub use cost::Cost;
 pub use error::BenchError;
 pub(crate) use failure::RunFailure;
@@ -54,14 +58,15 @@ pub use max_load::{MaxLoad, Trial};
 pub use prompts::TokenIds;
 pub use ranking::{Standing, standings};
 pub use record::{BenchRecord, BriefRow, record};
+pub(crate) use request::source_states;
 pub use request::{BenchPayload, KIND, Place, Started, cost, plan_from, start};
 pub use row::{Row, RowSource, RowStatus};
+pub(crate) use row_place::given_gpus;
 pub use rows_file::{RowsError, of_all, of_job};
 pub use rows_written::{RowCount, RowsWritten};
 pub use runner::{payload_of, run};
 pub(crate) use server::{Server, ServerSpec, drive, engine_of};
 pub use session::Phase;
-pub use source::SourceState;
 pub use winner::{MeasuredVersion, SealedCommand, SealedCommands, Winner, WinnerQuery, winner};
 
 use serde::{Deserialize, Serialize};

@@ -16,6 +16,7 @@ use super::plan::Plan;
 use super::row::RowStatus;
 use super::server::{argv, entry_of};
 use crate::engine::{EngineError, FlagProblem};
+use crate::job::JobHandle;
 use crate::launch::{CaptureSpec, capture};
 use crate::own_binary::own_binary;
 
@@ -31,17 +32,22 @@ pub struct Prepared {
 }
 
 /// Asks all frameworks at once; nothing is measured meanwhile.
-pub async fn prepare(plan: &Plan, lineup: &Lineup, help: &Path) -> Result<Prepared, BenchError> {
+pub async fn prepare(
+    plan: &Plan,
+    lineup: &Lineup,
+    help: &Path,
+    job: &JobHandle,
+) -> Result<Prepared, BenchError> {
     let mut asked = JoinSet::new();
     let launched = plan
         .enabled()
         .filter(|(_, framework)| framework.url.is_none());
     for name in launched.map(|(name, _)| name.clone()) {
-        let (plan, help) = (plan.clone(), help.to_path_buf());
+        let (plan, help, job) = (plan.clone(), help.to_path_buf(), job.clone());
         asked.spawn(async move {
             let framework = plan.frameworks.get(&name);
             let framework = framework.ok_or_else(|| BenchError::NoSuchFramework(name.clone()))?;
-            let found = inspect(&plan, &name, framework, &help).await;
+            let found = inspect(&plan, &name, framework, &help, &job).await;
             Ok::<_, BenchError>((name, found))
         });
     }
@@ -84,6 +90,7 @@ async fn own_help(dir: &Path) -> Option<PathBuf> {
         cwd: None,
         log: log.clone(),
         limit: Duration::from_secs(10),
+        container: None,
     })
     .await
     .ok()?;

@@ -12,11 +12,12 @@ use super::foreseen;
 use super::lineup::Lineup;
 use super::plan::{self, DatasetKind, Plan};
 use super::prompts::Prompts;
+use super::remote::Share;
 use super::server::{argv, engine_of};
-use super::source::{SourceError, SourceState};
 use crate::engine::{check_flags, check_parallelism};
 use crate::job::{self, Submission};
-use crate::{launch, sha256};
+use crate::source_state::SourceState;
+use crate::{launch, remote, sha256};
 
 /// The job kind of a benchmark.
 pub const KIND: &str = "bench";
@@ -31,6 +32,9 @@ pub struct BenchPayload {
     pub output_dir: PathBuf,
     /// Root of the campaign that the rows belong to.
     pub campaign: Option<PathBuf>,
+    /// The part of a job of another host that is run here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// The sources of each framework with a checkout as the job was asked for:
     /// other sources are another job.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -112,26 +116,53 @@ fn place_job(
     if !output_dir.is_absolute() {
         return Err(BenchError::RelativeOutput(output_dir));
     }
-    let sources = plan
-        .enabled()
-        .filter_map(|(name, framework)| Some((name, framework.source.as_ref()?)))
-        .map(|(name, source)| Ok((name.clone(), SourceState::of(&source.checkout)?)))
-        .collect::<Result<_, SourceError>>()?;
     let payload = BenchPayload {
+        sources: sources(&plan)?,
         plan,
         label,
         output_dir,
         campaign,
-        sources,
+        share: None,
     };
     Ok((payload, jobs_dir))
+}
+
+/// The sources of every framework with a checkout, as they are where it runs.
+fn sources(plan: &Plan) -> Result<IndexMap<String, SourceState>, BenchError> {
+    let (names, checkouts): (Vec<_>, Vec<_>) = plan
+        .enabled()
+        .filter_map(|(name, framework)| {
+            let source = framework.source.as_ref()?;
+            Some((name.clone(), source.checkout.clone()))
+        })
+        .unzip();
+    let states = source_states(plan, &checkouts)?;
+    Ok(names.into_iter().zip(states).collect())
+}
+
+/// The states of checkouts where the plan's servers run.
+pub fn source_states(plan: &Plan, checkouts: &[PathBuf]) -> Result<Vec<SourceState>, BenchError> {
+    match plan.remote().and_then(|executor| executor.host) {
+        Some(host) => remote::source_states(&host, checkouts).map_err(BenchError::Host),
+        None => checkouts
+            .iter()
+            .map(|checkout| Ok(SourceState::of(checkout)?))
+            .collect(),
+    }
 }
 
 /// Refuses a job that could not run, and tells what it would cost.
 fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
     let plan = &payload.plan;
-    let gpus = launch::resolve(&plan.hardware.gpu_ids)?;
-    Prompts::of(plan)?;
+    // GPUs, models and commands of another host are checked there.
+    let here = plan.remote().is_none();
+    let gpus = match here {
+        true => launch::resolve(&plan.hardware.gpu_ids)?,
+        false => Vec::new(),
+    };
+    if here || plan.dataset.kind == DatasetKind::Jsonl {
+        Prompts::of(plan)?;
+    }
     let lineup = Lineup::of(plan);
     let longest = longest(plan);
     for candidate in &lineup.candidates {
@@ -143,7 +174,9 @@ fn check(payload: &BenchPayload) -> Result<Cost, BenchError> {
         let engine = engine_of(name, framework)?;
         check_parallelism(engine, name, &candidate.flags, plan.hardware.gpu_count)?;
         check_flags(engine, name, &candidate.flags, longest)?;
-        argv(plan, framework, candidate, 0)?;
+        if here {
+            argv(plan, framework, candidate, 0)?;
+        }
     }
     crate::disk::create_dir(&payload.output_dir)?;
     let mut cost = estimate(plan, &lineup, &payload.rows_path());

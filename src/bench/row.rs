@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::metrics::{MetricExtras, RowMetrics, SloOutcome};
 use super::plan::Sla;
+use super::row_place::RowPlace;
 use super::session::Phase;
 use crate::engine::{Counts, Settings};
 use crate::launch::GpuTelemetry;
@@ -66,6 +67,9 @@ pub struct Row {
     /// Which launch of the job served this row, from 1.
     pub launch: Option<u32>,
     pub hardware: RowHardware,
+    /// Where it was measured; absent: on this host itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<RowPlace>,
     pub workload: Workload,
     pub sla: RowSla,
     #[serde(skip_serializing_if = "Option::is_none")]

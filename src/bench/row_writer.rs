@@ -12,15 +12,18 @@ use super::installation::Installation;
 use super::measure::Measured;
 use super::metrics::{RowMetrics, SloOutcome};
 use super::plan::{DatasetKind, LoadPoint, Plan, Scenario};
+use super::remote::Share;
 use super::request::BenchPayload;
 use super::row::{Artifacts, PerGpu, Row, RowHardware, RowSla, RowSource, RowStatus, Workload};
+use super::row_place::RowPlace;
 use super::server::{Server, argv};
 use super::session::{Phase, Session};
-use super::source::SourceState;
 use crate::engine::{Counts, Settings};
 use crate::job::now;
 use crate::redact::redact_argv;
 use crate::sha256;
+use crate::shell_words::shell_words;
+use crate::source_state::SourceState;
 
 /// Everything of a row that is known before it is measured.
 #[derive(Debug, Clone)]
@@ -41,6 +44,7 @@ pub struct Cell {
 pub struct RowWriter {
     plan: Plan,
     label: Option<String>,
+    share: Option<Share>,
     job_id: String,
     /// What each framework of the plan turned out to be.
     pub installations: IndexMap<String, Installation>,
@@ -61,6 +65,7 @@ impl RowWriter {
         Self {
             plan: payload.plan.clone(),
             label: payload.label.clone(),
+            share: payload.share.clone(),
             job_id: job_id.to_owned(),
             installations: IndexMap::new(),
             benchmark_help: None,
@@ -192,7 +197,7 @@ impl RowWriter {
 
     fn on_server(&self, row: &mut Row, server: &Server, launch: &Launch) {
         row.server_argv = redact_argv(&server.argv);
-        row.server_command = shell_words(&row.server_argv);
+        row.server_command = shell_words(&redact_argv(&server.command));
         row.artifacts.server_log = Some(server.log.clone());
         row.timing.ready_s = Some(server.ready_s);
         row.launch = Some(launch.number);
@@ -231,6 +236,10 @@ impl RowWriter {
                 gpu_count: plan.hardware.gpu_count,
                 visible_devices: plan.hardware.gpu_ids.clone(),
             },
+            executor: plan
+                .frameworks
+                .get(&cell.candidate.framework)
+                .and_then(|framework| RowPlace::of(self.share.as_ref(), framework)),
             workload: workload(plan, cell),
             sla: RowSla {
                 limits: plan.sla.clone(),
@@ -324,33 +333,4 @@ fn broken(slo: &SloOutcome) -> Vec<String> {
             None => format!("{} is {}, not measured", limit.limit, limit.value),
         })
         .collect()
-}
-
-/// Arguments quoted so that a POSIX shell reads them back.
-pub fn shell_words(argv: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    argv.iter()
-        .map(|argument| {
-            if !argument.is_empty() && argument.chars().all(plain) {
-                argument.clone()
-            } else {
-                format!("'{}'", argument.replace('\'', r"'\''"))
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_that_a_shell_would_split_are_quoted() {
-        let argv = ["serve", "--config", "{\"a\": 1}", "it's", ""].map(str::to_owned);
-        assert_eq!(
-            shell_words(&argv),
-            r#"serve --config '{"a": 1}' 'it'\''s' ''"#
-        );
-    }
 }

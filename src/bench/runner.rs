@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::container;
 use super::failure::RunFailure;
 use super::launching::{self, Kept};
 use super::lineup::Lineup;
@@ -17,8 +18,10 @@ use super::measure::{Measured, RunSpec, measure};
 use super::plan::{Plan, Relaunch};
 use super::preparation;
 use super::prompts::Prompts;
+use super::remote::Part;
 use super::request::BenchPayload;
 use super::row::Row;
+use super::row_place::given_gpus;
 use super::row_writer::{Cell, RowWriter};
 use super::rows_file::{self, RowsError};
 use super::rows_written::RowCount;
@@ -48,6 +51,7 @@ struct Runner {
     payload: BenchPayload,
     job: JobHandle,
     lineup: Lineup,
+    part: Part,
     prompts: Prompts,
     writer: RowWriter,
     rows: Vec<Row>,
@@ -81,18 +85,33 @@ impl From<BenchError> for Halt {
 }
 
 impl Runner {
-    fn new(payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
+    fn new(mut payload: BenchPayload, job: JobHandle) -> Result<Self, BenchError> {
+        let writer = RowWriter::new(&payload, job.id());
+        // The rows' keys keep the plan as it was written: another GPU of the
+        // same node is no other measurement.
+        let given = given_gpus(payload.share.as_ref().map(|share| share.kind));
+        if !given.is_empty() {
+            payload.plan.hardware.gpu_ids = given;
+        }
         let plan = &payload.plan;
         let mut lineup = Lineup::of(plan);
         rows_file::mend(&payload.rows_path())?;
-        let rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        let mut rows = Vec::new();
+        if plan.search.resume {
+            rows = rows_file::of_job(&payload.rows_path(), job.id())?;
+        }
+        let part = payload.share.as_ref().map_or(Part::All, |share| share.part);
+        for path in payload.share.iter().flat_map(|share| &share.earlier_rows) {
+            rows.extend(rows_file::of_job(path, job.id())?);
+        }
         let max_wall = plan.search.max_wall_s;
         Ok(Self {
             prompts: Prompts::of(plan)?,
-            writer: RowWriter::new(&payload, job.id()),
+            writer,
+            part,
             warnings: std::mem::take(&mut lineup.warnings),
             lineup,
-            rows: if plan.search.resume { rows } else { Vec::new() },
+            rows,
             written: RowCount::of(&payload.rows_path(), job.id())?,
             deadline: max_wall.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
             started: Instant::now(),
@@ -118,19 +137,28 @@ impl Runner {
         let Some(_lock) = gpus::take(gpu_ids, self.deadline, patience, &self.job).await? else {
             return Ok(None);
         };
+        container::sweep(self.plan(), &self.job).await;
         if !self.prepare().await? {
             return Ok(None);
         }
-        let search = session::search(&self.lineup.groups);
-        let repeats = self.plan().search.repeats;
-        self.plan_progress(search.len() + self.lineup.groups.len() * repeats as usize);
+        let search = self.part.search(session::search(&self.lineup.groups));
+        let searches = search.len();
+        let repeats = if self.part.measures() {
+            self.plan().search.repeats
+        } else {
+            0
+        };
+        self.plan_progress(searches + self.lineup.groups.len() * repeats as usize);
         if self.halted(search).await? {
             return Ok(None);
         }
         let arms = self.lineup.winners(&self.rows);
         let measured = session::interleaved(&arms, repeats);
-        self.plan_progress(session::search(&self.lineup.groups).len() + measured.len());
-        if self.halted(measured).await? || self.max_loads(&arms).await? {
+        self.plan_progress(searches + measured.len());
+        if self.halted(measured).await? {
+            return Ok(None);
+        }
+        if self.part.measures() && self.max_loads(&arms).await? {
             return Ok(None);
         }
         self.finish().map(Some)
@@ -166,7 +194,7 @@ impl Runner {
         let help = self.payload.help_dir();
         let mut cancelled = self.job.cancellation();
         let prepared = tokio::select! {
-            prepared = preparation::prepare(self.plan(), &self.lineup, &help) => prepared?,
+            prepared = preparation::prepare(self.plan(), &self.lineup, &help, &self.job) => prepared?,
             _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(false),
         };
         self.warnings.extend(prepared.warnings);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 
 use super::candidate::Candidate;
+use super::container::container_of;
 use super::failure::{BEFORE_READY, RunFailure};
 use super::load::{self, LoadRun};
 use super::plan::{Framework, Plan};
@@ -37,6 +38,8 @@ pub struct Server {
     pub engine: &'static Engine,
     pub base: Base,
     pub argv: Vec<String>,
+    /// What was really started: `argv`, or the client of a container with it.
+    pub command: Vec<String>,
     pub log: PathBuf,
     pub ready_s: f64,
     /// What the server says of itself once it is up.
@@ -58,7 +61,7 @@ pub fn engine_of(name: &str, framework: &Framework) -> Result<&'static Engine, E
     engine::engine(framework.engine.as_deref().unwrap_or(name))
 }
 
-/// How a framework of the plan is started on this host.
+/// How a framework of the plan is started where it runs.
 pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError> {
     let python = framework
         .interpreter()
@@ -67,6 +70,7 @@ pub fn entry_of(name: &str, framework: &Framework) -> Result<Entry, EngineError>
         framework: name,
         command: framework.command.as_deref(),
         python: python.as_deref(),
+        elsewhere: framework.executor().in_container() || framework.executor().is_remote(),
     };
     engine::find_entry(engine_of(name, framework)?, &request)
 }
@@ -139,7 +143,7 @@ impl Server {
         let started = Instant::now();
         let mut server = match &spec.framework.url {
             Some(url) => Self::attach(spec, url).await?,
-            None => Self::start(spec).await?,
+            None => Self::start(spec, job).await?,
         };
         match server.become_ready(spec, job, started).await {
             Ok(()) => {
@@ -154,7 +158,7 @@ impl Server {
         }
     }
 
-    async fn start(spec: &ServerSpec<'_>) -> Result<Self, RunFailure> {
+    async fn start(spec: &ServerSpec<'_>, job: &JobHandle) -> Result<Self, RunFailure> {
         let port = port_of(spec.candidate)?;
         let argv = argv(spec.plan, spec.framework, spec.candidate, port)
             .map_err(|error| RunFailure::failed(error.to_string()))?;
@@ -167,11 +171,19 @@ impl Server {
             log: spec.log.clone(),
             stop: patience(spec),
         };
-        let running = Running::start(command)
+        let refuse = |error: launch::LaunchError| RunFailure::failed(error.to_string());
+        let container = container_of(spec.plan, spec.framework, job)
             .await
-            .map_err(|error| RunFailure::failed(error.to_string()))?;
+            .map_err(refuse)?;
+        let running = Running::start_in(container.as_ref(), command)
+            .await
+            .map_err(refuse)?;
         let base = Base::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         Ok(Self {
+            command: match container {
+                Some(_) => running.command().to_vec(),
+                None => argv.clone(),
+            },
             argv,
             running: Some(running),
             ..Self::at(spec, base)
@@ -191,6 +203,7 @@ impl Server {
             engine: spec.engine,
             base,
             argv: Vec::new(),
+            command: Vec::new(),
             log: spec.log.clone(),
             ready_s: 0.0,
             settings: Settings::default(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::{Candidate, candidates};
-use super::plan::Plan;
+use super::plan::{Flags, Plan};
 use super::ranking::{Standing, standings};
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus, Workload};
@@ -285,9 +285,22 @@ fn check_command(plan: &Plan, candidate: &Candidate, row: &Row) -> Result<(), Be
         .frameworks
         .get(&row.framework)
         .ok_or_else(|| BenchError::NoSuchFramework(row.framework.clone()))?;
-    let now = redact_argv(&argv(plan, framework, candidate, 0)?);
-    let other_port = redact_argv(&argv(plan, framework, candidate, 1)?);
-    let was = &row.server_argv;
+    let mut now = redact_argv(&argv(plan, framework, candidate, 0)?);
+    let mut other_port = redact_argv(&argv(plan, framework, candidate, 1)?);
+    let mut was = row.server_argv.as_slice();
+    if plan.remote().is_some() {
+        // Another host may have another entry point: flags are compared.
+        let plain = Candidate {
+            flags: Flags::new(),
+            ..candidate.clone()
+        };
+        let entry = argv(plan, framework, &plain, 0)?.len().min(now.len());
+        now.drain(..entry);
+        other_port.drain(..entry);
+        was = was
+            .get(was.len().saturating_sub(now.len())..)
+            .unwrap_or_default();
+    }
     let differs = now
         .iter()
         .zip(&other_port)

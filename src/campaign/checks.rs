@@ -72,6 +72,7 @@ pub fn start(campaign: &Campaign) -> Result<Started, Fault> {
         min_matched_share: min_matched_share(&state),
         plan: Box::new(plan),
         candidate,
+        guest_of: None,
     };
     // A job that ran to its end and did not pass may be asked for again.
     let before = state

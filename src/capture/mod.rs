@@ -8,10 +8,12 @@
 //!
 //! A prefill is the scenario's input with one output token, one request at a
 //! time; a decode is one input token with the scenario's output. Prompts are
-//! token ids that no other request shares. A mapping run repeats both with
+//! token ids that no other request shares. A plan that names another host is
+//! captured there, and its traces are copied back and analysed here. A mapping run repeats both with
 //! CUDA graphs off, so that replayed kernels get their source lines.
 
 mod analyse;
+mod conclude;
 mod digest;
 mod error;
 mod keep;
@@ -20,6 +22,7 @@ mod lengths;
 mod load;
 mod payload;
 mod record;
+mod remote;
 mod request;
 mod run;
 mod space;
@@ -30,6 +33,7 @@ pub use error::CaptureError;
 pub use lengths::Lengths;
 pub use payload::{CapturePayload, KIND, ServerSource, payload_of};
 pub use record::{CaptureRecord, CaptureResult, CaptureStatus, TraceFile, record};
+pub use remote::conduct;
 pub use request::{CaptureRequest, CapturedStage, Graphs, GraphsChoice, KeepTraces, StageChoice};
 pub use run::run;
 pub use start::{InCampaign, Place, start};

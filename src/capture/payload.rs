@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::lengths::Lengths;
 use super::request::{CapturedStage, GraphsChoice, KeepTraces};
 use super::{CaptureError, Graphs};
-use crate::bench::plan::Plan;
-use crate::bench::{Candidate, MeasuredVersion, SourceState, TokenIds};
+use crate::bench::plan::{Executor, ExecutorKind, Plan};
+use crate::bench::{Candidate, MeasuredVersion, TokenIds};
+use crate::source_state::SourceState;
 
 /// The job kind of a capture.
 pub const KIND: &str = "capture";
@@ -52,6 +53,13 @@ pub struct CapturePayload {
     /// The checkout that the command runs, as it was when the capture was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<SourceState>,
+    /// The other host on which it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Executor>,
+    /// On that host: the kind of executor that brought it. Its traces are
+    /// analysed where they are copied to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_of: Option<ExecutorKind>,
     /// Tells captures apart that are otherwise the same.
     pub nonce: Option<String>,
 }

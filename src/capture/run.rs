@@ -4,21 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::conclude::conclude;
 use super::landing::{Landed, Landing};
 use super::payload::{CapturePayload, ServerSource};
 use super::record::{CaptureResult, TraceFile};
 use super::request::{CapturedStage, Graphs};
 use super::target::Target;
-use super::{CaptureError, analyse, digest, keep, load, space};
+use super::{CaptureError, load, space};
 use crate::bench::{RowSource, gpus};
 use crate::disk::{self, DiskError};
 use crate::engine::{self, Window};
 use crate::fault::Fault;
 use crate::job::{JobHandle, Outcome};
 use crate::redact::redact_argv;
+use crate::triage::TriageRecord;
 
 /// Runs a capture job to its end. No engine outlives this call.
-pub async fn run(payload: CapturePayload, job: JobHandle) -> Outcome {
+pub async fn run(mut payload: CapturePayload, job: JobHandle) -> Outcome {
+    payload.use_given_gpus();
     let capture = Capture {
         payload,
         job,
@@ -60,8 +63,9 @@ impl Capture {
         disk::create_dir(&self.payload.folder)?;
         space::check(&self.payload)?;
         let recordings = self.payload.runs().len() * self.payload.stages.len();
+        let analyses = f64::from(u8::from(self.payload.guest_of.is_none()));
         self.job
-            .update(|status| status.progress.total = recordings as f64 + 1.0);
+            .update(|status| status.progress.total = recordings as f64 + analyses);
         let lock = match &self.payload.source {
             ServerSource::Launch { .. } => {
                 gpus::take(&self.payload.gpu_ids, None, Duration::ZERO, &self.job).await?
@@ -197,18 +201,11 @@ impl Capture {
     fn take_in(&self, file: &Landed, dir: &Path) -> Result<PathBuf, DiskError> {
         let name = file.path.file_name().unwrap_or_default();
         let kept = dir.join(name);
-        let wrap = |source| DiskError::Write {
-            path: kept.clone(),
-            source,
-        };
-        let is_ours = file.path.starts_with(self.job.dir());
-        if is_ours && fs::rename(&file.path, &kept).is_ok() {
-            return Ok(kept);
+        if file.path.starts_with(self.job.dir()) {
+            disk::move_file(&file.path, &kept)?;
+        } else {
+            disk::copy_file(&file.path, &kept)?;
         }
-        let aside = dir.join(format!(".{}.part", name.to_string_lossy()));
-        fs::copy(&file.path, &aside)
-            .and_then(|_| fs::rename(&aside, &kept))
-            .map_err(wrap)?;
         Ok(kept)
     }
 
@@ -255,51 +252,35 @@ impl Capture {
         }
     }
 
-    async fn finish(mut self, started: Instant) -> Result<CaptureResult, CaptureError> {
-        self.tell("analysing the traces");
-        let payload = self.payload.clone();
-        let traces = self.traces.clone();
-        let analysed =
-            tokio::task::spawn_blocking(move || analyse::analyse(&payload, &traces)).await;
-        let analysed = match analysed {
-            Ok(analysed) => analysed?,
-            Err(error) => {
-                return Err(CaptureError::invalid(
-                    format!("the analysis stopped unexpectedly: {error}"),
-                    "this is a defect of sota-loop; please report it",
-                ));
-            }
+    async fn finish(self, started: Instant) -> Result<CaptureResult, CaptureError> {
+        let recorded = CaptureResult {
+            traces: self.traces.clone(),
+            server_argv: self.argv.clone(),
+            framework_version: self.version.clone(),
+            source: self.source.clone(),
+            launches: self.launches,
+            wall_s: started.elapsed().as_secs_f64(),
+            report_json: PathBuf::new(),
+            digest_path: None,
+            warnings: self.warnings.clone(),
+            analysis: TriageRecord::default(),
         };
         // The landing folder held nothing but what was moved.
         let _ = fs::remove_dir_all(self.job.dir().join("landing"));
-        self.warnings.extend(analysed.warnings);
-        let removed = keep::prune(&self.payload, &self.traces);
-        if !removed.is_empty() {
-            self.warnings.push(format!(
-                "{} traces were removed, as keep_traces says",
-                removed.len()
-            ));
+        if self.payload.guest_of.is_some() {
+            return Ok(recorded);
         }
-        self.traces.retain(|trace| !removed.contains(&trace.path));
-        let mut result = CaptureResult {
-            traces: self.traces,
-            server_argv: self.argv,
-            framework_version: self.version,
-            source: self.source,
-            launches: self.launches,
-            wall_s: started.elapsed().as_secs_f64(),
-            report_json: analysed.report.json,
-            digest_path: digest::path(&self.payload),
-            warnings: self.warnings,
-            analysis: analysed.record.summary(),
-        };
-        result.analysis.report_path = Some(analysed.report.markdown);
-        if let Some(path) = &result.digest_path {
-            let text = digest::render(&self.payload, &result, self.job.id());
-            disk::write_atomic(path, text.as_bytes())?;
-        }
+        self.tell("analysing the traces");
+        let (payload, id) = (self.payload.clone(), self.job.id().to_owned());
+        let concluded =
+            tokio::task::spawn_blocking(move || conclude(&payload, recorded, &id)).await;
         self.job.update(|status| status.progress.done += 1.0);
-        Ok(result)
+        concluded.unwrap_or_else(|error| {
+            Err(CaptureError::invalid(
+                format!("the analysis stopped unexpectedly: {error}"),
+                "this is a defect of sota-loop; please report it",
+            ))
+        })
     }
 
     fn tell(&self, what: &str) {

@@ -9,7 +9,7 @@ use super::payload::{CapturePayload, KIND, ServerSource};
 use super::request::{CaptureRequest, GraphsChoice};
 use super::{CaptureError, space};
 use crate::bench::plan::Plan;
-use crate::bench::{self, MeasuredVersion, SealedCommands, SourceState, TokenIds, WinnerQuery};
+use crate::bench::{self, MeasuredVersion, SealedCommands, TokenIds, WinnerQuery};
 use crate::engine::{self, Engine, Profiler};
 use crate::job::{self, Submission};
 use crate::{disk, launch, sha256};
@@ -119,7 +119,11 @@ fn winner(
     payload.version = winner.version;
     payload.token_ids = TokenIds::of(&winner.plan);
     payload.gpu_ids.clone_from(&winner.plan.hardware.gpu_ids);
-    launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    payload.executor = winner.plan.remote();
+    // GPUs of another host are looked at there.
+    if payload.executor.is_none() {
+        launch::resolve(&payload.gpu_ids).map_err(bench::BenchError::from)?;
+    }
     if let Some(url) = framework.url.clone() {
         refuse_unreachable(request, engine, profiler)?;
         let name = winner.plan.model.served_name().to_owned();
@@ -129,10 +133,13 @@ fn winner(
     }
     refuse_unfit(request, engine, profiler)?;
     if let Some(source) = &framework.source {
-        let state = SourceState::of(&source.checkout).map_err(bench::BenchError::from)?;
+        let checkout = std::slice::from_ref(&source.checkout);
+        let state = bench::source_states(&winner.plan, checkout)?.pop();
         // Traces of one tree are no evidence for another: both are kept.
-        payload.folder.push(state.short_key());
-        payload.checkout = Some(state);
+        if let Some(state) = &state {
+            payload.folder.push(state.short_key());
+        }
+        payload.checkout = state;
     }
     payload.source = ServerSource::Launch {
         plan: Box::new(winner.plan),
@@ -256,6 +263,7 @@ fn running(
     };
     if let Some(plan) = &plan {
         payload.token_ids = TokenIds::of(plan);
+        payload.executor = plan.remote();
     }
     let name = plan.map(|plan| plan.model.served_name().to_owned());
     payload.source = at_url(request, place, url.to_owned(), name);
@@ -316,6 +324,8 @@ fn blank(
         sealed: false,
         version: MeasuredVersion::default(),
         checkout: None,
+        executor: None,
+        guest_of: None,
         nonce: None,
     }
 }

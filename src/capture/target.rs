@@ -8,6 +8,7 @@ use super::CaptureError;
 use super::landing::{self, Landed, Landing};
 use super::payload::{CapturePayload, ServerSource};
 use super::request::Graphs;
+use crate::bench::plan::{Framework, Plan};
 use crate::bench::{self, RowSource, RunFailure, Server, ServerSpec, Sources, ready_sources};
 use crate::disk;
 use crate::engine::{self, Engine, Profiler, Window};
@@ -26,6 +27,8 @@ pub struct Target {
     /// Between a start that was answered and a stop.
     recording: AtomicBool,
     stop_limit: Duration,
+    /// The folder of the traces as the server sees it.
+    trace_dir: PathBuf,
 }
 
 const QUESTION: Limits = Limits {
@@ -55,9 +58,14 @@ impl Target {
             })?;
         let mut target = match &payload.source {
             ServerSource::Launch { .. } => {
-                let (server, sources) =
-                    launch(payload, engine, profiler, graphs, window, job).await?;
+                let launched = launch(payload, engine, profiler, graphs, window, job).await?;
+                let Launched {
+                    server,
+                    sources,
+                    trace_dir,
+                } = launched;
                 Self {
+                    trace_dir,
                     base: server.base.clone(),
                     served_name: String::new(),
                     profiler,
@@ -68,6 +76,7 @@ impl Target {
                 }
             }
             ServerSource::Url { url, .. } => Self {
+                trace_dir: window.dir.to_path_buf(),
                 base: Base::resolve(url).await?,
                 served_name: String::new(),
                 profiler,
@@ -126,7 +135,10 @@ impl Target {
             time: START,
             ..QUESTION
         };
-        let body = self.profiler.start_body(window);
+        let body = self.profiler.start_body(Window {
+            dir: &self.trace_dir,
+            ..window
+        });
         // From here on a stop is due, whatever the answer.
         self.recording.store(true, Ordering::Release);
         let reply = http::post_json(&self.base, path, body, limits).await?;
@@ -276,6 +288,13 @@ fn fell(server: &Server, ended: &Ended) -> CaptureError {
     CaptureError::of_server(failure, &server.log)
 }
 
+/// A server that was launched as a profiler.
+struct Launched {
+    server: Server,
+    sources: Option<Sources>,
+    trace_dir: PathBuf,
+}
+
 async fn launch(
     payload: &CapturePayload,
     engine: &'static Engine,
@@ -283,7 +302,7 @@ async fn launch(
     graphs: Graphs,
     window: Window<'_>,
     job: &JobHandle,
-) -> Result<(Server, Option<Sources>), CaptureError> {
+) -> Result<Launched, CaptureError> {
     let ServerSource::Launch { plan, candidate } = &payload.source else {
         return Err(CaptureError::invalid("no command to launch", ""));
     };
@@ -292,6 +311,11 @@ async fn launch(
         .get(&payload.framework)
         .cloned()
         .ok_or_else(|| bench::BenchError::NoSuchFramework(payload.framework.clone()))?;
+    let trace_dir = seen_by(plan, &framework, window.dir, job).await?;
+    let window = Window {
+        dir: &trace_dir,
+        ..window
+    };
     framework.env.extend(profiler.launch_env(window));
     let mut candidate = candidate.clone();
     candidate.flags.extend(profiler.launch_flags(window));
@@ -300,7 +324,7 @@ async fn launch(
     }
     let log: PathBuf = job
         .dir()
-        .join(format!("server-{}.log", landing::file_name(window.dir)));
+        .join(format!("server-{}.log", landing::file_name(&trace_dir)));
     let mut spec = ServerSpec {
         plan,
         framework: &framework,
@@ -313,7 +337,35 @@ async fn launch(
     let failed = |failure| CaptureError::of_server(failure, &log);
     let sources = ready_sources(&mut spec, job).await.map_err(failed)?;
     let server = Server::launch(&spec, job).await.map_err(failed)?;
-    Ok((server, sources))
+    Ok(Launched {
+        server,
+        sources,
+        trace_dir,
+    })
+}
+
+/// Where the framework's server, which may run in a container, sees a folder.
+async fn seen_by(
+    plan: &Plan,
+    framework: &Framework,
+    dir: &Path,
+    job: &JobHandle,
+) -> Result<PathBuf, CaptureError> {
+    let container = bench::container_of(plan, framework, job)
+        .await
+        .map_err(bench::BenchError::from)?;
+    match container {
+        None => Ok(dir.to_path_buf()),
+        Some(container) => container.inside(dir).ok_or_else(|| {
+            CaptureError::invalid(
+                format!(
+                    "no mount of the container has {}, where the traces are to go",
+                    dir.display()
+                ),
+                "start the container with the workspace mounted, or name an image, which gets the folder by itself",
+            )
+        }),
+    }
 }
 
 /// The start of an answer, on one line.

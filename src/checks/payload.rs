@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ChecksError;
 use crate::bench::Candidate;
-use crate::bench::plan::Plan;
+use crate::bench::plan::{ExecutorKind, Plan};
 use crate::job::{self, Submission};
 use crate::sha256;
 
@@ -33,6 +33,9 @@ pub struct ChecksPayload {
     /// The target's server as it was measured.
     pub plan: Box<Plan>,
     pub candidate: Candidate,
+    /// On another host: the kind of executor that brought it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_of: Option<ExecutorKind>,
 }
 
 /// Starts the checks, or finds the same ones running or done.

@@ -10,8 +10,9 @@ use super::ChecksError;
 use super::greedy::{Agreement, Outputs, compare};
 use super::payload::ChecksPayload;
 use super::tests_of_attempt::run_test;
-use crate::bench::{Server, ServerSpec, engine_of, gpus, ready_sources};
+use crate::bench::{BenchError, Server, ServerSpec, engine_of, given_gpus, gpus, ready_sources};
 use crate::job::{JobHandle, Outcome};
+use crate::source_state::SourceState;
 
 /// `result.json` of a checks job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +34,11 @@ pub struct TestResult {
 }
 
 /// Runs the tests, then compares the outputs. No process outlives this call.
-pub async fn run(payload: ChecksPayload, job: JobHandle) -> Outcome {
+pub async fn run(mut payload: ChecksPayload, job: JobHandle) -> Outcome {
+    let given = given_gpus(payload.guest_of);
+    if !given.is_empty() {
+        payload.plan.hardware.gpu_ids = given;
+    }
     match work(&payload, &job).await {
         Ok(Some(result)) => match serde_json::to_value(result) {
             Ok(value) => Outcome::Done(value),
@@ -48,6 +53,18 @@ async fn work(
     payload: &ChecksPayload,
     job: &JobHandle,
 ) -> Result<Option<ChecksResult>, ChecksError> {
+    let found = SourceState::of(&payload.checkout).map_err(BenchError::from)?;
+    // Whether the campaign's own checkout is clean, its gates know.
+    let found = match payload.guest_of {
+        Some(_) => found.key(),
+        None => found.tree,
+    };
+    if found != payload.tree {
+        return Err(ChecksError::Moved {
+            from: payload.tree.clone(),
+            to: found,
+        });
+    }
     let total = payload.tests.len() as f64 + 1.0;
     let say = |done: usize, message: String| {
         job.update(|status| {
@@ -69,7 +86,7 @@ async fn work(
         say(index, format!("test {}: {}", index + 1, argv.join(" ")));
         let mut cancelled = job.cancellation();
         let test = tokio::select! {
-            test = run_test(payload, index, argv, job.dir()) => test?,
+            test = run_test(payload, index, argv, job) => test?,
             _ = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
         };
         tests.push(test);

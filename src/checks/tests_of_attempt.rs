@@ -1,6 +1,6 @@
 //! The commands that test an attempt.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -8,6 +8,8 @@ use indexmap::IndexMap;
 use super::ChecksError;
 use super::payload::ChecksPayload;
 use super::run::TestResult;
+use crate::bench::{BenchError, container_of};
+use crate::job::JobHandle;
 use crate::launch::{CommandSpec, Running};
 use crate::redact;
 
@@ -19,18 +21,25 @@ pub async fn run_test(
     payload: &ChecksPayload,
     index: usize,
     argv: &[String],
-    dir: &Path,
+    job: &JobHandle,
 ) -> Result<TestResult, ChecksError> {
-    let log = dir.join(format!("test-{}.log", index + 1));
+    let log = job.dir().join(format!("test-{}.log", index + 1));
+    let framework = payload.plan.frameworks.get(&payload.candidate.framework);
+    let container = match framework {
+        Some(framework) => container_of(&payload.plan, framework, job)
+            .await
+            .map_err(BenchError::from)?,
+        None => None,
+    };
     let started = Instant::now();
     let command = CommandSpec {
         argv: argv.to_vec(),
-        env: environment(payload),
+        env: environment(payload, container.is_some()),
         cwd: Some(payload.checkout.clone()),
         log: log.clone(),
         stop: Duration::from_secs(10),
     };
-    let exit = match Running::start(command).await {
+    let exit = match Running::start_in(container.as_ref(), command).await {
         Ok(running) => {
             let ended = tokio::time::timeout(LIMIT, running.wait()).await.ok();
             running.stop().await;
@@ -50,9 +59,9 @@ pub async fn run_test(
     })
 }
 
-/// The engine's environment: what the plan gives its server, and its
-/// interpreter first on PATH.
-fn environment(payload: &ChecksPayload) -> IndexMap<String, String> {
+/// The engine's environment: what the plan gives its server, and on this host
+/// its interpreter first on PATH; a container has a PATH of its own.
+fn environment(payload: &ChecksPayload, in_container: bool) -> IndexMap<String, String> {
     let mut env = IndexMap::new();
     let Some(framework) = payload.plan.frameworks.get(&payload.candidate.framework) else {
         return env;
@@ -64,7 +73,7 @@ fn environment(payload: &ChecksPayload) -> IndexMap<String, String> {
         }
     }
     let bin = framework.interpreter().and_then(|python| python.parent());
-    if let Some(bin) = bin {
+    if let Some(bin) = bin.filter(|_| !in_container) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let parts: Vec<PathBuf> = std::iter::once(bin.to_path_buf())
             .chain(std::env::split_paths(&path))

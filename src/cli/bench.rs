@@ -7,10 +7,12 @@ use clap::Args;
 use comfy_table::Cell;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::next_command::next_command;
 use super::output::{self, Mood, Output};
 use crate::bench::{self, BenchRecord, Phase, Place, RowStatus};
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
+use crate::remote;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,7 +50,9 @@ pub fn run(args: BenchArgs, output: &Output) -> Result<(), Fault> {
         (Some(id), _) => {
             let job = job::open(id)?;
             if args.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             job
         }
@@ -195,7 +199,7 @@ pub(super) fn human(record: &BenchRecord) -> String {
         record.candidates_path.display(),
         record.summary_path.display(),
         record.log_path.display(),
-        record.next,
+        next_command(&record.next),
     ));
     text
 }

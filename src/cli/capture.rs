@@ -12,6 +12,7 @@ use crate::capture::{self, CaptureRecord, CaptureRequest, GraphsChoice, KeepTrac
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder, JobState};
 use crate::mcp::tools::capture_in;
+use crate::remote;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +105,9 @@ pub fn run(args: CaptureArgs, output: &Output) -> Result<(), Fault> {
         Some(id) => {
             let job = job::open(id)?;
             if args.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             job
         }

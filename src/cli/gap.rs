@@ -31,6 +31,12 @@ pub struct GapArgs {
     /// A metric of the rows.
     #[arg(long, default_value = "request_throughput")]
     metric: String,
+    /// A difference that may be, by the name of its field: the comparison is decided all the same.
+    #[arg(long, value_name = "FIELD")]
+    declare: Vec<String>,
+    /// Split the time of every scenario over its causes, not only of those that are behind.
+    #[arg(long)]
+    causes: bool,
     /// Draw the runs of each scenario over time, as SVG files in this folder.
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
@@ -40,6 +46,7 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
     let rows = gap::read_rows(&args.rows)?;
     let request = GapRequest {
         metric: args.metric,
+        declared_differences: args.declare,
         ..GapRequest::new(args.target)
     };
     let mut record = gap::check(&request, &rows)?;
@@ -58,31 +65,36 @@ pub fn run(args: GapArgs, output: &Output) -> Result<(), Fault> {
         }
     }
     output.record(&record, |record| {
-        let mut text = String::new();
+        let shown = |scenario: &ScenarioGap| args.causes || scenario.verdict == Verdict::Behind;
+        let mut text = human(&without_told(record, shown));
         for (scenario, runs) in record.scenarios.iter().zip(&runs) {
-            if let Some(explanation) = &scenario.explanation {
+            if let Some(explanation) = scenario.explanation.as_ref().filter(|_| shown(scenario)) {
                 let runs = runs.as_ref().map(|(target, leader)| (target, leader));
                 text.push_str(&format!(
-                    "{}\n{}\n\n",
+                    "\n\nwhy {}\n{}",
                     scenario.place(),
                     why::human(explanation, runs)
                 ));
             }
         }
-        text + &human(&without_told(record))
+        text
     })
 }
 
-/// The record without the warnings that its attributions have shown.
-fn without_told(record: &GapRecord) -> GapRecord {
+/// The record without the warnings that its attributions tell. Of one that is
+/// not shown only unequal prompts are worth a word.
+fn without_told(record: &GapRecord, shown: impl Fn(&ScenarioGap) -> bool) -> GapRecord {
     let mut rest = record.clone();
-    let explanations = record
-        .scenarios
-        .iter()
-        .filter_map(|s| s.explanation.as_ref());
-    for told in explanations.flat_map(|explanation| &explanation.warnings) {
-        rest.warnings
-            .retain(|warning| !warning.ends_with(told.as_str()));
+    for scenario in &record.scenarios {
+        let Some(explanation) = &scenario.explanation else {
+            continue;
+        };
+        let place = scenario.place();
+        let kept = usize::from(explanation.unequal_prompts.is_some() && !shown(scenario));
+        for told in explanation.warnings.iter().skip(kept) {
+            let told = format!("{place}: {told}");
+            rest.warnings.retain(|warning| *warning != told);
+        }
     }
     rest
 }
@@ -129,6 +141,17 @@ pub(super) fn human(record: &GapRecord) -> String {
         table.add_row(cells);
     }
     let mut text = format!("{} of {}\n{table}\n\n", record.metric, record.target);
+    for scenario in &record.scenarios {
+        for unfair in &scenario.fairness {
+            text.push_str(&format!(
+                "{}: {} differs: {} against {}\n",
+                scenario.place(),
+                unfair.field,
+                unfair.target,
+                unfair.leader
+            ));
+        }
+    }
     if let Some(gap) = record.geomean_gap_pct {
         text.push_str(&format!("geomean gap: {gap:+.2}%\n"));
     }
@@ -145,6 +168,20 @@ pub(super) fn human(record: &GapRecord) -> String {
         record.decision_reason, record.next
     );
     text + &output::prose(&last)
+}
+
+/// Pairs, with the launches that they rest on where those are fewer.
+fn pairs(scenario: &ScenarioGap) -> String {
+    let sides = [&scenario.target, &scenario.leader];
+    let launches = sides
+        .into_iter()
+        .flatten()
+        .filter_map(|side| side.launches)
+        .min();
+    match launches.filter(|launches| *launches < scenario.n) {
+        Some(launches) => format!("{} ({launches} launches)", scenario.n),
+        None => scenario.n.to_string(),
+    }
 }
 
 fn line(scenario: &ScenarioGap) -> [String; 6] {
@@ -164,7 +201,7 @@ fn line(scenario: &ScenarioGap) -> [String; 6] {
         scenario.place(),
         side(&scenario.target),
         side(&scenario.leader),
-        scenario.n.to_string(),
+        pairs(scenario),
         scenario
             .gap_pct
             .map_or_else(|| "-".to_owned(), |gap| format!("{gap:+.2}")),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::next_command::next_command;
 use super::output::{self, Output};
 use super::patience::patiently;
 use crate::bench::{self, ImportFile, ImportRecord, ImportRequest};
@@ -98,7 +99,7 @@ fn human(record: &ImportRecord) -> String {
     let mut text = format!(
         "{table}\nTTFT and TPOT are medians.\nrows: {}\nnext: {}",
         record.candidates_path.display(),
-        record.next
+        next_command(&record.next)
     );
     for warning in &record.warnings {
         text.push_str(&format!("\nwarning: {warning}"));

@@ -6,6 +6,7 @@
 //! [`dispatch`]. Tables go through [`output::Output`], so that `--json` prints
 //! the domain's record instead.
 
+mod agent;
 mod bench;
 mod call;
 mod capture;
@@ -19,6 +20,7 @@ mod guard;
 mod history;
 mod import;
 mod ncu;
+mod next_command;
 pub mod output;
 mod patience;
 mod pipeline;
@@ -90,6 +92,8 @@ pub enum Command {
     Supervise(supervise::SuperviseArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
+    #[command(hide = true)]
+    Agent(agent::AgentArgs),
 }
 
 /// Parses the arguments, runs the command, and prints any failure.
@@ -148,6 +152,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Fault> {
         Command::Describe(args) => describe::run(args),
         Command::Supervise(args) => supervise::run(args),
         Command::Guard(args) => guard::run(args),
+        Command::Agent(args) => agent::run(args),
     }
 }
 

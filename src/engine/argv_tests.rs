@@ -10,6 +10,7 @@ fn entry(name: &str, command: Option<&[String]>) -> Entry {
         framework: "it",
         command,
         python: Some("python3"),
+        elsewhere: false,
     };
     find_entry(engine(name).unwrap(), &request).unwrap()
 }

@@ -27,6 +27,8 @@ pub struct EntryRequest<'a> {
     /// Replaces the engine's entry and standing arguments.
     pub command: Option<&'a [String]>,
     pub python: Option<&'a str>,
+    /// It is started elsewhere: what this host has on its path says nothing.
+    pub elsewhere: bool,
 }
 
 /// Finds the entry; nothing is started.
@@ -35,7 +37,7 @@ pub fn find_entry(engine: &Engine, request: &EntryRequest<'_>) -> Result<Entry, 
         return Ok(Entry {
             template: command.to_vec(),
             is_command: true,
-            interpreter: interpreter_of(command, request.python),
+            interpreter: interpreter_of(command, request),
         });
     }
     let python = |interpreter: &str| Entry {
@@ -47,6 +49,17 @@ pub fn find_entry(engine: &Engine, request: &EntryRequest<'_>) -> Result<Entry, 
         && !engine.python_entry.is_empty()
     {
         return Ok(python(interpreter));
+    }
+    if request.elsewhere {
+        return match engine.entry.first() {
+            _ if !engine.python_entry.is_empty() => Ok(python("python3")),
+            Some(template) => Ok(Entry {
+                template: template.clone(),
+                is_command: false,
+                interpreter: None,
+            }),
+            None => Err(no_entry(engine, request)),
+        };
     }
     let found = engine.entry.iter().find_map(|template| {
         let program = which::which(template.first()?).ok()?;
@@ -60,10 +73,7 @@ pub fn find_entry(engine: &Engine, request: &EntryRequest<'_>) -> Result<Entry, 
         return Ok(entry);
     }
     if engine.entry.is_empty() && engine.python_entry.is_empty() {
-        return Err(EngineError::NoEntry {
-            framework: request.framework.to_owned(),
-            engine: engine.name.clone(),
-        });
+        return Err(no_entry(engine, request));
     }
     if !engine.python_entry.is_empty() && which::which("python3").is_ok() {
         return Ok(python("python3"));
@@ -72,6 +82,13 @@ pub fn find_entry(engine: &Engine, request: &EntryRequest<'_>) -> Result<Entry, 
         framework: request.framework.to_owned(),
         tried: tried(engine),
     })
+}
+
+fn no_entry(engine: &Engine, request: &EntryRequest<'_>) -> EngineError {
+    EngineError::NoEntry {
+        framework: request.framework.to_owned(),
+        engine: engine.name.clone(),
+    }
 }
 
 /// The programs of an engine, for messages.
@@ -84,13 +101,16 @@ pub(super) fn tried(engine: &Engine) -> String {
         .join(", ")
 }
 
-fn interpreter_of(command: &[String], python: Option<&str>) -> Option<String> {
+fn interpreter_of(command: &[String], request: &EntryRequest<'_>) -> Option<String> {
     let program = command.first()?;
     if program == "{python}" {
-        return Some(python.unwrap_or("python3").to_owned());
+        return Some(request.python.unwrap_or("python3").to_owned());
     }
     if is_python(program) {
         return Some(program.clone());
+    }
+    if request.elsewhere {
+        return None;
     }
     shebang(&which::which(program).ok()?)
 }
@@ -232,6 +252,7 @@ mod tests {
             framework: "it",
             command,
             python,
+            elsewhere: false,
         };
         find_entry(engine(name).unwrap(), &request).unwrap()
     }

@@ -118,12 +118,16 @@ fn explained(scenario: &ScenarioGap, rows: &Rows) -> Result<Option<(u32, Explana
     }
 }
 
+/// A gap of less than 1% that is not shown to be behind has no causes to look
+/// for; its explanation stays for who wants to see it.
 fn put(scenario: &mut ScenarioGap, repeat: u32, explanation: Explanation) {
-    scenario.attribution = Some(explanation.attribution.clone());
-    scenario
-        .where_to_look
-        .clone_from(&explanation.where_to_look);
-    scenario.look_at.clone_from(&explanation.look_at);
+    if scenario.verdict == Verdict::Behind || !scenario.is_small() {
+        scenario.attribution = Some(explanation.attribution.clone());
+        scenario
+            .where_to_look
+            .clone_from(&explanation.where_to_look);
+        scenario.look_at.clone_from(&explanation.look_at);
+    }
     scenario.attributed_repeat = Some(repeat);
     scenario.explanation = Some(Box::new(explanation));
 }

@@ -46,8 +46,9 @@ const EQUAL: [Field; 11] = [
     }),
 ];
 
+/// Empty is not recorded.
 fn owned(text: Option<&str>) -> Option<String> {
-    text.map(str::to_owned)
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn text(number: Option<f64>) -> Option<String> {

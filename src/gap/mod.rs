@@ -99,6 +99,8 @@ pub fn check(request: &GapRequest, rows: &Rows) -> Result<GapRecord, GapError> {
         decision_reason: outcome.reason,
         plateau: decide::plateau(&request.rounds),
         next: outcome.next,
+        total: scenarios.len(),
+        truncated: false,
         scenarios,
         warnings,
     })

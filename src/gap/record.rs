@@ -108,6 +108,12 @@ pub struct GapRecord {
     pub next: String,
     /// What a reader must know before trusting the numbers.
     pub warnings: Vec<String>,
+    /// Whether `scenarios` leaves some out: those in which the target does best.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Scenarios and loads that were compared.
+    #[serde(default)]
+    pub total: usize,
 }
 
 /// Which direction of a metric is better.

@@ -373,10 +373,11 @@ fn warn_thin_pairs(
         .flatten()
         .filter_map(|side| side.launches)
         .min();
-    if let Some(launches) = launches.filter(|launches| gap.n > 1 && *launches < gap.n) {
+    // Neighbours share a launch by default, so that their number stands beside n.
+    if launches == Some(1) && gap.n > 1 {
         warnings.push(format!(
-            "{place}: {} pairs rest on {launches} server launch(es) of one side; the interval \
-             shows little of what differs from launch to launch",
+            "{place}: {} pairs rest on one server launch of one side; the interval shows \
+             nothing of what differs from launch to launch",
             gap.n
         ));
     }
@@ -411,6 +412,12 @@ impl ScenarioGap {
     /// The scenario with its load, for people.
     pub fn place(&self) -> String {
         place(&self.scenario, self.request_rate, self.max_concurrency)
+    }
+
+    /// Whether the point estimate lies within ±1%.
+    pub(super) fn is_small(&self) -> bool {
+        self.gap_pct
+            .is_some_and(|gap| (gap / 100.0).ln_1p().abs() <= margin())
     }
 }
 

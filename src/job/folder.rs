@@ -55,6 +55,12 @@ impl JobFolder {
         self.parse(&self.spec_path())
     }
 
+    /// How far it was when its supervisor last wrote; says nothing of whether
+    /// the supervisor lives.
+    pub fn recorded_status(&self) -> Result<JobStatus, JobError> {
+        self.parse(&self.status_path())
+    }
+
     /// How far it is. A supervisor that died leaves the job `lost`.
     pub fn status(&self) -> Result<JobStatus, JobError> {
         let mut status: JobStatus = self.parse(&self.status_path())?;

@@ -73,7 +73,8 @@ const TICK: Duration = Duration::from_secs(1);
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// Runs `work` as the supervisor of the job in `dir`, and records how it ended.
-pub async fn supervise<W, F>(dir: &Path, work: W) -> Result<(), JobError>
+/// Gives the state in which it left the job.
+pub async fn supervise<W, F>(dir: &Path, work: W) -> Result<JobState, JobError>
 where
     W: FnOnce(JobSpec, JobHandle) -> F,
     F: Future<Output = Outcome>,
@@ -82,7 +83,7 @@ where
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let folder = JobFolder {
+    let mut folder = JobFolder {
         id,
         dir: dir.to_path_buf(),
     };
@@ -90,6 +91,8 @@ where
         return Err(JobError::AlreadySupervised { id: folder.id });
     };
     let spec = folder.spec()?;
+    // A task of a job has a folder of another name.
+    folder.id.clone_from(&spec.id);
     let reserve = dir.join("reserve");
     disk::write_atomic(&reserve, &vec![0; RESERVE])?;
     let (cancel, cancelled) = watch::channel(false);
@@ -164,7 +167,7 @@ async fn listen(folder: JobFolder, cancel: watch::Sender<bool>) {
     std::future::pending::<()>().await;
 }
 
-fn finish(handle: &JobHandle, outcome: Outcome) -> Result<(), JobError> {
+fn finish(handle: &JobHandle, outcome: Outcome) -> Result<JobState, JobError> {
     match outcome {
         Outcome::Done(result) => {
             let json = serde_json::to_vec_pretty(&result).unwrap_or_default();
@@ -185,7 +188,9 @@ fn finish(handle: &JobHandle, outcome: Outcome) -> Result<(), JobError> {
         Outcome::Failed(fault) => fail(handle, fault),
     }
     handle.update(|status| status.live = Value::Null);
-    Ok(handle.write()?)
+    handle.write()?;
+    let state = handle.lock().state;
+    Ok(state)
 }
 
 fn fail(handle: &JobHandle, fault: Fault) {

@@ -18,7 +18,7 @@ pub use error::JobError;
 pub use folder::{JobFolder, JobSpec};
 pub use handle::{JobHandle, Outcome, supervise};
 pub use status::{JobState, JobStatus, Progress};
-pub use submit::{Submission, open, submit};
+pub use submit::{Submission, adopt, enqueue, launch, open, restart, submit};
 
 use std::time::SystemTime;
 

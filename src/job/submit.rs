@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::folder::{JobFolder, JobSpec};
@@ -40,11 +41,11 @@ pub fn submit(
                 started: false,
             });
         }
-        launch(&job)?;
+        launch(&job, &IndexMap::new())?;
         return Ok(Submission { job, started: true });
     }
     let job = create(jobs_dir, kind, key, payload)?;
-    launch(&job)?;
+    launch(&job, &IndexMap::new())?;
     Ok(Submission { job, started: true })
 }
 
@@ -112,13 +113,28 @@ fn create(jobs_dir: &Path, kind: &str, key: &str, payload: Value) -> Result<JobF
     Ok(job)
 }
 
-/// Starts the supervisor in a session of its own, and waits until it has the
-/// folder's lock.
-fn launch(job: &JobFolder) -> Result<(), JobError> {
-    let wrap = |source| JobError::Spawn {
-        id: job.id.clone(),
-        source,
+/// Starts the supervisor of a job again, unless it has one.
+pub fn restart(job: &JobFolder) -> Result<(), JobError> {
+    let _turn = registry::lock_key(&job.spec()?.key)?;
+    if job.is_supervised()? {
+        return Ok(());
+    }
+    launch(job, &IndexMap::new())
+}
+
+/// Writes the folder of a job that was submitted on another host.
+pub fn adopt(dir: &Path, spec: &JobSpec) -> Result<JobFolder, JobError> {
+    let job = JobFolder {
+        id: spec.id.clone(),
+        dir: dir.to_path_buf(),
     };
+    let json = serde_json::to_vec_pretty(spec).unwrap_or_default();
+    disk::write_atomic(&job.spec_path(), &json)?;
+    Ok(job)
+}
+
+/// Marks a job as one that its supervisor will take up.
+pub fn enqueue(job: &JobFolder) -> Result<(), JobError> {
     let _ = std::fs::remove_file(job.cancel_path());
     let queued = JobStatus {
         state: JobState::Queued,
@@ -131,10 +147,18 @@ fn launch(job: &JobFolder) -> Result<(), JobError> {
         result_sha256: None,
         live: Value::Null,
     };
-    disk::write_atomic(
-        &job.status_path(),
-        &serde_json::to_vec_pretty(&queued).unwrap_or_default(),
-    )?;
+    let json = serde_json::to_vec_pretty(&queued).unwrap_or_default();
+    Ok(disk::write_atomic(&job.status_path(), &json)?)
+}
+
+/// Starts the supervisor in a session of its own, and waits until it has the
+/// folder's lock. `env` is set on top of the inherited environment.
+pub fn launch(job: &JobFolder, env: &IndexMap<String, String>) -> Result<(), JobError> {
+    let wrap = |source| JobError::Spawn {
+        id: job.id.clone(),
+        source,
+    };
+    enqueue(job)?;
     let log = OpenOptions::new()
         .create(true)
         .append(true)
@@ -144,6 +168,7 @@ fn launch(job: &JobFolder) -> Result<(), JobError> {
     command
         .arg("supervise")
         .arg(&job.dir)
+        .envs(env)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log);

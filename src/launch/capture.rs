@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{CommandSpec, Ended, LaunchError, Running};
+use super::{CommandSpec, Container, Ended, LaunchError, Running};
 use crate::disk;
 
 /// A command that should end by itself soon.
@@ -19,6 +19,8 @@ pub struct CaptureSpec {
     pub log: PathBuf,
     /// It is ended after this long.
     pub limit: Duration,
+    /// Where it runs; none: on this host itself.
+    pub container: Option<Container>,
 }
 
 /// How a command ended and what it printed.
@@ -46,14 +48,14 @@ pub async fn capture(spec: CaptureSpec) -> Result<Captured, LaunchError> {
     } else if let Some(parent) = spec.log.parent() {
         disk::create_dir(parent)?;
     }
-    let running = Running::start(CommandSpec {
+    let command = CommandSpec {
         argv: spec.argv,
         env: spec.env,
         cwd: spec.cwd,
         log: spec.log.clone(),
         stop: STOP,
-    })
-    .await?;
+    };
+    let running = Running::start_in(spec.container.as_ref(), command).await?;
     let in_time = tokio::time::timeout(spec.limit, running.wait()).await;
     let (ended, timed_out) = match in_time {
         Ok(ended) => (ended, false),

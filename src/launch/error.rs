@@ -18,6 +18,14 @@ pub enum LaunchError {
     Lock { path: PathBuf, source: io::Error },
     #[error("GPU {index} does not exist; this host has {count}")]
     NoSuchGpu { index: u32, count: u32 },
+    #[error("the container `{name}` {problem}")]
+    Container {
+        name: String,
+        problem: String,
+        hint: String,
+    },
+    #[error("`{command}` failed: {problem}")]
+    Docker { command: String, problem: String },
     #[error(transparent)]
     Disk(#[from] DiskError),
 }
@@ -36,6 +44,14 @@ impl From<LaunchError> for Fault {
                 FaultCode::InvalidPlan,
                 message,
                 "list indices as `nvidia-smi` shows them in hardware.gpu_ids",
+            ),
+            LaunchError::Container { hint, .. } => {
+                Fault::new(FaultCode::LaunchFailed, message, hint)
+            }
+            LaunchError::Docker { .. } => Fault::new(
+                FaultCode::LaunchFailed,
+                message,
+                "run the same command by hand; docker must work for this user",
             ),
             _ => Fault::new(
                 FaultCode::LaunchFailed,

@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::ending::{Ending, run_for};
+use super::leftovers::{adopt_orphans, children_of};
 use super::process::Ended;
 use crate::redact::redact;
 
@@ -28,6 +30,9 @@ pub struct GuardSpec {
     pub log: PathBuf,
     /// From the polite signal to the kill.
     pub stop: Duration,
+    /// What ends it beside its process group.
+    #[serde(default)]
+    pub ending: Ending,
 }
 
 const POLL: Duration = Duration::from_millis(20);
@@ -39,6 +44,9 @@ const POLL: Duration = Duration::from_millis(20);
 /// found as a descendant.
 pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Result<Ended> {
     adopt_orphans()?;
+    // By its session, what is left is found when this process is killed. Who
+    // leads a group already, as below a shell, cannot have one.
+    let _ = setsid();
     let mut child = spawn(spec)?;
     let pump = pump_log(&mut child, &spec.log)?;
     let stop_asked = watch_control(control);
@@ -51,29 +59,16 @@ pub fn guard(spec: &GuardSpec, control: impl Read + Send + 'static) -> io::Resul
         }
         if stop_asked.load(Ordering::Acquire) {
             stopped = true;
-            killed = end_group(group, spec.stop, &mut child)?;
+            killed = end_group(group, spec, &mut child)?;
             break child.wait()?;
         }
         std::thread::sleep(POLL);
     };
+    spec.ending.clean_up();
     kill_leftovers(group);
     // The pump ends with the last writer of the pipe, all of which are gone.
     let log_failure = pump.join().ok().flatten();
     Ok(ended(status, stopped, killed, log_failure))
-}
-
-#[cfg(target_os = "linux")]
-fn adopt_orphans() -> io::Result<()> {
-    Ok(prctl::set_child_subreaper(true)?)
-}
-
-/// Elsewhere an engine's daemonised processes could not be ended.
-#[cfg(not(target_os = "linux"))]
-fn adopt_orphans() -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "engines are launched on Linux only; here, read traces, reports and rows",
-    ))
 }
 
 fn spawn(spec: &GuardSpec) -> io::Result<Child> {
@@ -173,9 +168,14 @@ fn watch_control(control: impl Read + Send + 'static) -> Arc<AtomicBool> {
 }
 
 /// Asks the group to end, then kills it. Tells whether a kill was needed.
-fn end_group(group: Pid, patience: Duration, child: &mut Child) -> io::Result<bool> {
-    let _ = killpg(group, Signal::SIGTERM);
-    let deadline = Instant::now() + patience;
+fn end_group(group: Pid, spec: &GuardSpec, child: &mut Child) -> io::Result<bool> {
+    let deadline = Instant::now() + spec.stop;
+    match &spec.ending.stop {
+        Some(command) => run_for(command, spec.stop),
+        None => {
+            let _ = killpg(group, Signal::SIGTERM);
+        }
+    }
     while Instant::now() < deadline {
         let gone = child.try_wait()?.is_some();
         if gone && killpg(group, None).is_err() {
@@ -203,25 +203,6 @@ fn kill_leftovers(group: Pid) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Direct children by `/proc`; orphans of the engine have become ours.
-fn children_of(parent: u32) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // `pid (name) state ppid ...`; the name may hold anything.
-            stat.rsplit_once(')')
-                .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok())
-                == Some(parent)
-        })
-        .map(Pid::from_raw)
-        .collect()
 }
 
 fn ended(status: ExitStatus, stopped: bool, killed: bool, log_failure: Option<String>) -> Ended {

@@ -1,5 +1,6 @@
 //! A command under guard, as its owner sees it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
-use super::{GuardSpec, LaunchError};
+use super::ending::Ending;
+use super::{Container, GuardSpec, LaunchError, leftovers};
 use crate::own_binary::own_binary;
 
 /// What to run, and where its output goes.
@@ -52,19 +54,39 @@ impl std::fmt::Display for Ended {
 /// A command that runs under its guard. Dropping it ends the command.
 #[derive(Debug)]
 pub struct Running {
+    command: Vec<String>,
     log: PathBuf,
     control: Option<ChildStdin>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
 impl Running {
+    /// Starts the command in a container, or on this host where there is none.
+    pub async fn start_in(
+        container: Option<&Container>,
+        spec: CommandSpec,
+    ) -> Result<Self, LaunchError> {
+        match container {
+            Some(container) => {
+                let (spec, ending) = container.wrap(spec);
+                Self::under_guard(spec, ending).await
+            }
+            None => Self::start(spec).await,
+        }
+    }
+
     /// Starts the command under a guard of its own.
     pub async fn start(spec: CommandSpec) -> Result<Self, LaunchError> {
+        Self::under_guard(spec, Ending::default()).await
+    }
+
+    async fn under_guard(spec: CommandSpec, ending: Ending) -> Result<Self, LaunchError> {
         let program = spec.argv.first().cloned().unwrap_or_default();
         let resolved = which::which(&program).map_err(|error| LaunchError::NotFound {
             program: program.clone(),
             reason: error.to_string(),
         })?;
+        let command = spec.argv.clone();
         let mut argv = spec.argv;
         if let Some(first) = argv.first_mut() {
             *first = resolved.display().to_string();
@@ -78,6 +100,7 @@ impl Running {
             cwd: spec.cwd,
             log: spec.log.clone(),
             stop: spec.stop,
+            ending,
         };
         let json = serde_json::to_string(&guard_spec)
             .map_err(|error| wrap(std::io::Error::other(error)))?;
@@ -85,22 +108,28 @@ impl Running {
             .arg("guard")
             .arg(json)
             .envs(&spec.env)
+            .envs(leftovers::marks(&spec.log))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn()
             .map_err(wrap)?;
         let control = child.stdin.take();
         let (report, ended) = watch::channel(None);
         tokio::spawn(async move {
-            report.send_replace(Some(wait(child).await));
+            report.send_replace(Some(wait(child, guard_spec).await));
         });
         Ok(Self {
+            command,
             log: spec.log,
             control,
             ended,
         })
+    }
+
+    /// The command as it was started.
+    pub fn command(&self) -> &[String] {
+        &self.command
     }
 
     pub fn log(&self) -> &Path {
@@ -136,18 +165,31 @@ impl Running {
     }
 }
 
-async fn wait(mut child: Child) -> Ended {
+/// Waits for the guard's report. A guard that was killed has none, and what it
+/// should have ended is ended here.
+async fn wait(mut child: Child, spec: GuardSpec) -> Ended {
+    let pid = child.id();
     let mut report = Vec::new();
     if let Some(mut out) = child.stdout.take() {
         // What cannot be read is judged by the exit status below.
         let _ = out.read_to_end(&mut report).await;
     }
-    let status = child.wait().await;
-    serde_json::from_slice(&report).unwrap_or_else(|_| Ended {
-        code: status.ok().and_then(|status| status.code()),
-        signal: None,
+    let status = child.wait().await.ok();
+    if let Ok(ended) = serde_json::from_slice(&report) {
+        return ended;
+    }
+    if let Some(pid) = pid {
+        let ending = tokio::task::spawn_blocking(move || {
+            spec.ending.clean_up();
+            leftovers::end_launch(pid, &spec.log);
+        });
+        let _ = ending.await;
+    }
+    Ended {
+        code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
         stopped: false,
         killed: false,
         log_failure: Some("the guard ended without a report".to_owned()),
-    })
+    }
 }

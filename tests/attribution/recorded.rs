@@ -50,6 +50,23 @@ fn summarization_is_lost_by_the_batch_and_not_by_steps() {
 }
 
 #[test]
+fn unequal_prompts_are_said_before_any_cause() {
+    let explanation = explained("summarization");
+    let unequal = explanation.unequal_prompts.unwrap();
+    assert_eq!(unequal.target_tokens.round(), 702_301.0);
+    assert_eq!(unequal.leader_tokens.round(), 640_000.0);
+    assert!((96.0..98.5).contains(&unequal.share_pct), "{unequal:?}");
+    let first = &explanation.warnings[0];
+    assert!(first.starts_with("not the same work: sglang's server computed 702,301"));
+    assert!(
+        first.contains("98% of the difference would be gone"),
+        "{first}"
+    );
+    let look_at = explanation.look_at.unwrap();
+    assert!(look_at.first.starts_with("make the prompts equal, then "));
+}
+
+#[test]
 fn chat_is_lost_by_decode_steps_though_the_first_token_comes_sooner() {
     let explanation = explained("chat");
     println!("{}", told(&explanation));

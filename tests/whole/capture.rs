@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::plans::{plan, run, sim};
+use crate::plans::{plan, rows, run, sim};
 use crate::running::Running;
 use crate::support::{Home, read, wait_for};
 
@@ -231,6 +231,9 @@ fn ranks_are_captured_and_their_collectives_matched() {
     two["hardware"] = json!({"gpu_count": 2, "gpu_ids": [0, 1]});
     two["frameworks"]["vllm"]["base_server_flags"] = json!({"tensor_parallel_size": 2});
     assert_eq!(run(&home, &two)["state"], "done");
+    let row = &rows(&home)[0];
+    let whole = row["metrics"]["request_throughput"].as_f64().unwrap();
+    assert_eq!(row["per_gpu"]["request_throughput"], json!(whole / 2.0));
     let record = capture(
         &home,
         json!({"framework": "vllm", "stage": "decode", "ranks": 2}),

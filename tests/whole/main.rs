@@ -7,6 +7,7 @@ mod capture;
 mod command_line;
 mod engines;
 mod faults;
+mod gpu;
 mod import;
 mod launch;
 mod mcp;

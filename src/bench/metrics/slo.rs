@@ -7,6 +7,9 @@ use super::Distribution;
 use super::latency::{e2e_ms, tpot_ms, ttft_ms};
 use crate::bench::load::Sample;
 
+/// Name of the limit on successes.
+const SUCCESS_RATE: &str = "min_success_rate";
+
 /// Limits on a run. Those on percentiles are named after the percentile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -163,6 +166,9 @@ impl SloLimits {
             passed: attainment.iter().all(|one| one.met),
             slo_resolved: attainment
                 .iter()
+                // 80 of 80 prove a success rate of 95.4% and never 99%: a run
+                // without a failure leaves nothing open.
+                .filter(|one| one.limit != SUCCESS_RATE || one.share < 1.0)
                 .all(|one| one.verdict != Verdict::Undecided),
             slo_attainment: good as f64 / samples.len() as f64,
             attainment,
@@ -208,7 +214,7 @@ fn success_attainment(samples: &[Sample], least: f64) -> Attainment {
     let met = samples.iter().filter(|sample| sample.is_ok()).count();
     let rate = met as f64 / samples.len() as f64;
     attainment(
-        "min_success_rate",
+        SUCCESS_RATE,
         least,
         Some(rate),
         rate >= least,

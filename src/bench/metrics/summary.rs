@@ -114,14 +114,21 @@ pub fn summarize(outcome: &LoadOutcome, limits: &SloLimits) -> Metrics {
     }
 }
 
-/// From the first request sent to the end of the last, failures included.
+/// From the first request sent to the end of the last answer. What an engine
+/// keeps open after it, the usage chunk and `[DONE]`, is no part; a failed
+/// request ends when it was given up.
 fn duration_s(samples: &[Sample]) -> Option<f64> {
     let first = samples.iter().map(|sample| sample.sent_ns).min()?;
     let last = samples
         .iter()
-        .map(|sample| sample.sent_ns + sample.finished_ns)
+        .map(|sample| sample.sent_ns + answered_ns(sample))
         .max()?;
     (last > first).then(|| (last - first) as f64 / 1e9)
+}
+
+fn answered_ns(sample: &Sample) -> u64 {
+    let end = sample.end_ns.filter(|_| sample.is_ok());
+    end.unwrap_or(sample.finished_ns)
 }
 
 fn row(samples: &[Sample], ok: &[&Sample], duration_s: Option<f64>) -> RowMetrics {

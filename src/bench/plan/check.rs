@@ -1,7 +1,7 @@
 //! What a well-written plan must also satisfy before anything is launched.
 
 use super::error::Origin;
-use super::{DatasetKind, Framework, Plan, PlanError};
+use super::{DatasetKind, Framework, Plan, PlanError, executor};
 use crate::redact::{is_secret_variable, redact, redact_argv};
 
 /// Checks the meaning of a plan; `text` is only searched for line numbers.
@@ -11,7 +11,8 @@ pub(super) fn check(plan: &Plan, text: &str, origin: &Origin) -> Result<(), Plan
     checker.dataset(plan)?;
     checker.load(plan)?;
     checker.limits(plan)?;
-    checker.frameworks(plan)
+    checker.frameworks(plan)?;
+    checker.executors(plan)
 }
 
 /// Prompt tokens of one run at most: 2 GB of ids.
@@ -56,6 +57,13 @@ impl Checker<'_> {
             }
         }
         None
+    }
+
+    fn executors(&self, plan: &Plan) -> Result<(), PlanError> {
+        match executor::check(plan) {
+            Ok(()) => Ok(()),
+            Err(misfit) => self.refuse(&misfit.key, misfit.problem, &misfit.hint),
+        }
     }
 
     fn model_and_hardware(&self, plan: &Plan) -> Result<(), PlanError> {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Flags;
+use super::{Executor, Flags};
 
 /// One framework and its search space.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Framework {
     pub env: IndexMap<String, String>,
     /// Variables taken from this process's environment; never written down.
     pub env_from: Vec<String>,
+    /// Where its servers run; default: this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Executor>,
 }
 
 impl Framework {

@@ -1,11 +1,15 @@
 //! The plan: one YAML file that says what is measured, on what, and by which engines.
 
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod error;
+mod executor;
 mod framework;
 mod read;
 
 pub use error::PlanError;
+pub use executor::{Executor, ExecutorKind};
 pub use framework::{Framework, Source};
 pub use read::{from_path, from_value};
 

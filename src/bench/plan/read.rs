@@ -34,6 +34,11 @@ fn written(text: &str, error: &serde_saphyr::Error, origin: &Origin) -> PlanErro
         Some(cut) => whole[..cut].to_owned(),
         None => whole,
     };
+    // The parser's words for a list or map in the place of a number or text.
+    let problem = problem.replace(
+        "expected string scalar",
+        "expected one value, no list or map",
+    );
     let hint = match unknown_field(&problem) {
         Some((stray, known)) => match nearest(stray, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -56,9 +61,11 @@ fn written(text: &str, error: &serde_saphyr::Error, origin: &Origin) -> PlanErro
     }
 }
 
-/// Takes ``unknown field `x`, expected one of a, b`` apart.
+/// Takes ``unknown field `x`, expected one of a, b`` apart, variants too.
 fn unknown_field(problem: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = problem.strip_prefix("unknown field `")?;
+    let rest = problem
+        .strip_prefix("unknown field `")
+        .or_else(|| problem.strip_prefix("unknown variant `"))?;
     let (stray, rest) = rest.split_once('`')?;
     let list = rest
         .split_once("expected one of ")

@@ -4,7 +4,9 @@ use super::one_percent::gap_now;
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::State;
-use crate::campaign::events::{GapChecked, ProfileRecorded, RootCause, RootCauseKind, Supplied};
+use crate::campaign::events::{
+    GapChecked, PipelineRecorded, ProfileRecorded, RootCause, RootCauseKind, Supplied,
+};
 use crate::campaign::state::Recorded;
 use crate::gap::Verdict;
 
@@ -54,13 +56,7 @@ fn lacking(state: &State, world: &World, tree: &str) -> (Vec<String>, String) {
             &capture(target),
         );
     }
-    let has_pipeline = state.pipelines.iter().any(|pipeline| {
-        let captured = pipeline.body.source.verified_tree() == Some(tree);
-        let supplied = pipeline.tree.as_deref() == Some(tree)
-            && is_supplied(state, pipeline.body.supplied.as_ref());
-        (captured || supplied) && world.differences(&pipeline.files).is_empty()
-    });
-    if !has_pipeline {
+    if target_pipelines(state, world, tree).next().is_none() {
         want(
             format!("layer-pipeline report of {target} at the present tree"),
             "analyze_pipeline {\"trace\": \"/abs/profiles/...\"}",
@@ -197,6 +193,26 @@ pub(super) fn target_reports<'a>(
         .collect();
     reports.sort_by_key(|profile| std::cmp::Reverse(profile.seq));
     reports.into_iter()
+}
+
+/// Layer reports of the target at this tree that count, by the same rule.
+pub(super) fn target_pipelines<'a>(
+    state: &'a State,
+    world: &'a World,
+    tree: &'a str,
+) -> impl Iterator<Item = &'a Recorded<PipelineRecorded>> {
+    state.pipelines.iter().filter(move |pipeline| {
+        let captured = pipeline.body.source.verified_tree() == Some(tree);
+        let supplied = pipeline.tree.as_deref() == Some(tree)
+            && is_supplied(state, pipeline.body.supplied.as_ref());
+        (captured || supplied) && world.differences(&pipeline.files).is_empty()
+    })
+}
+
+/// Whether an event is a report of the target at this tree that counts.
+pub fn counts(state: &State, world: &World, tree: &str, event: u64) -> bool {
+    target_reports(state, world, tree).any(|report| report.seq == event)
+        || target_pipelines(state, world, tree).any(|report| report.seq == event)
 }
 
 /// A trace from elsewhere counts where the server has seen that it cannot

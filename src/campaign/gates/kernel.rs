@@ -1,6 +1,6 @@
 //! `kernel`: the kernel matters, and what it must agree with is known.
 
-use super::evidence::target_reports;
+use super::evidence::{target_pipelines, target_reports};
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::State;
@@ -30,10 +30,7 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
                 .to_owned(),
         ],
         (Some(_), Err(problem)) => vec![problem],
-        (Some(kernel), Ok(tree)) => {
-            let share = share_pct(state, world, tree, kernel.name.trim());
-            lacking(state, tree, kernel, share, plan.wired_in_exists)
-        }
+        (Some(kernel), Ok(tree)) => lacking(state, world, tree, kernel, plan.wired_in_exists),
     };
     GateState::of(
         Gate::Kernel,
@@ -44,13 +41,14 @@ pub fn kernel(state: &State, world: &World, plan: KernelPlan<'_>) -> GateState {
 
 fn lacking(
     state: &State,
+    world: &World,
     tree: &str,
     kernel: &KernelTarget,
-    share: Option<f64>,
     wired_in: bool,
 ) -> Vec<String> {
     let mut missing = Vec::new();
     let name = kernel.name.trim();
+    let share = share_pct(state, world, tree, name);
     if name.len() < TELLING {
         missing.push("`name`: the kernel, or its family, as the tables name it".to_owned());
     } else {
@@ -60,13 +58,7 @@ fn lacking(
                 share.unwrap_or(0.0)
             ));
         }
-        let is_hot = state
-            .pipelines
-            .iter()
-            .filter(|pipeline| {
-                pipeline.body.source.verified_tree() == Some(tree)
-                    || pipeline.tree.as_deref() == Some(tree)
-            })
+        let is_hot = target_pipelines(state, world, tree)
             .flat_map(|pipeline| &pipeline.body.hot_kernels)
             .any(|hot| hot.name.contains(name));
         if !is_hot {

@@ -25,7 +25,7 @@ mod world;
 
 pub use baseline::baseline;
 pub use code::{Change, ChangedFile, FileKind, code};
-pub use evidence::evidence;
+pub use evidence::{counts, evidence};
 pub use external::external;
 pub use fairness::fairness;
 pub use history::history;

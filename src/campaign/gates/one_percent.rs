@@ -1,6 +1,6 @@
 //! `one_percent`: there is a gap to work on.
 
-use super::evidence::target_reports;
+use super::evidence::counts;
 use super::running_checkout::present;
 use super::{Gate, GateState, World};
 use crate::campaign::events::{Citation, GapChecked, Table};
@@ -76,10 +76,10 @@ fn explained_half(state: &State, world: &World, cites: &[Citation]) -> bool {
     let Ok(tree) = present(world) else {
         return false;
     };
-    let counts = |event: u64| target_reports(state, world, tree).any(|report| report.seq == event);
     cites
         .iter()
-        .filter(|citation| citation.table == Table::Comparison && counts(citation.event))
+        .filter(|citation| citation.table == Table::Comparison)
+        .filter(|citation| counts(state, world, tree, citation.event))
         .filter_map(|citation| state.cited(citation).ok())
         .any(|cited| {
             cited.framework.as_deref() == Some(state.target())

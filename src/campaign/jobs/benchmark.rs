@@ -45,13 +45,16 @@ pub fn ended(
         .flatten()
         .and_then(|value| serde_json::from_value(value).ok());
     let rows_path = campaign.rows_path();
-    let rows = of_job(&rows_path, &folder.id)?;
-    let source = source(state, payload.as_ref(), &rows);
     let found = RowCount::of(&rows_path, &folder.id)?.written();
     let written = result.as_ref().and_then(|result| result.rows.clone());
-    // Rows that are not the job's own show nothing.
-    let tampered = rows::tampered(&written.clone().unwrap_or_else(|| found.clone()), &found);
-    let written = written.unwrap_or(found);
+    let written = written.unwrap_or_else(|| found.clone());
+    let tampered = rows::tampered(&written, &found);
+    let rows = match &tampered {
+        None => of_job(&rows_path, &folder.id)?,
+        // Rows that are not the job's own show nothing.
+        Some(_) => Vec::new(),
+    };
+    let source = source(state, payload.as_ref(), &rows);
     let label = state
         .benchmarks_started
         .iter()

@@ -14,6 +14,7 @@ use super::log::NewEvent;
 use super::state::{Job, JobKind};
 use super::{Campaign, CampaignError, State};
 use crate::job::{JobFolder, JobStatus};
+use crate::remote;
 
 /// Records the end of every job that has ended since the log was last looked
 /// after, and returns the log's state. Whoever comes first writes an end; it is
@@ -23,6 +24,8 @@ pub fn settle(campaign: &Campaign) -> Result<State, CampaignError> {
     let mut ended = false;
     for job in state.pending_jobs() {
         let folder = folder(campaign, job.id);
+        // On another host it goes on without this one's supervisor.
+        let _ = remote::pick_up(&folder);
         match folder.status() {
             Ok(status) if status.state.is_final() => {
                 record(campaign, job, &folder, &status)?;

@@ -3,6 +3,7 @@
 use super::request::{LedgerKind, invalid};
 use super::{Moment, cites};
 use crate::campaign::events::{RootCause, Table};
+use crate::campaign::gates;
 use crate::campaign::log::NewEvent;
 use crate::fault::Fault;
 
@@ -30,9 +31,11 @@ fn cited_rows(moment: &Moment<'_>, body: &RootCause) -> Result<(), Fault> {
     };
     let target = moment.state.target();
     let own = cited.iter().zip(&body.rows).any(|(row, citation)| {
-        let of_target = row.framework.as_deref() == Some(target);
-        let of_gap = citation.table == Table::Attribution;
-        (of_target || of_gap) && row.tree.as_deref().is_none_or(|measured| measured == tree)
+        if citation.table == Table::Attribution {
+            row.tree.as_deref() == Some(tree)
+        } else {
+            gates::counts(&moment.state, &moment.world, tree, citation.event)
+        }
     });
     if own {
         Ok(())

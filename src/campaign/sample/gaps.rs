@@ -74,6 +74,8 @@ pub fn gap(label: BenchmarkLabel, tree: &str, scenario: ScenarioGap) -> GapCheck
             },
             next: String::new(),
             warnings: Vec::new(),
+            truncated: false,
+            total: 1,
         },
     }
 }

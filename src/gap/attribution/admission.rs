@@ -44,6 +44,10 @@ pub struct Admission {
     pub room: f64,
     /// Share of the output still to come that is reserved: 1 or 0.
     pub reserve: f64,
+    /// Whether output still to come is reserved, where the run showed it: it
+    /// preempted or held more than reserving would allow, or it was held back
+    /// with the cache reserved.
+    pub reserves_output: Option<bool>,
     /// Most requests running at once; infinite where no cap showed.
     pub cap: f64,
     pub peak_running: f64,
@@ -130,7 +134,14 @@ pub fn admission(run: &Run, scale: f64) -> Admission {
             .filter(|tokens| *tokens > low)
             .unwrap_or(f64::INFINITY),
     };
+    let reserved_full = capacity.is_some_and(|tokens| full(most(|l| l.reserved) / tokens));
+    let reserves_output = if for_room || overbooked {
+        Some(false)
+    } else {
+        (held_by == HeldBy::KvCapacity && reserved_full).then_some(true)
+    };
     Admission {
+        reserves_output,
         held_by,
         room,
         reserve,

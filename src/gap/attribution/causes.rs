@@ -228,18 +228,18 @@ impl Causes<'_> {
     fn policy(&self) -> String {
         let side = |i: usize| {
             let (run, side) = (self.runs[i], &self.sides[i]);
-            let reserve = if side.engine.reserve > 0.5 {
-                "reserves room for the whole output"
-            } else {
-                "reserves no room for output"
+            let reserve = match side.admission.reserves_output {
+                Some(true) => "reserves room for the whole output",
+                Some(false) => "reserves no room for output",
+                None => "did not show whether it reserves room for output",
             };
             let prefill = if side.engine.interleave.is_finite() {
                 format!(
-                    "computes {} prompt tokens along with a decode step",
+                    "went on decoding while prompts came, as if it computed {} of their tokens along with a step",
                     thousands(side.engine.interleave)
                 )
             } else {
-                "lets decoding wait for prompts".to_owned()
+                "let decoding wait for prompts".to_owned()
             };
             format!("{} {reserve} and {prefill}", run.name())
         };

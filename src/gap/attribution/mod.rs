@@ -21,10 +21,12 @@ mod run;
 mod shapley;
 mod stalls;
 mod surface;
+mod unequal_prompts;
 mod where_to_look;
 
 pub use record::{Explanation, ModelFit, RunView, WhatIf};
 pub use run::{MAX_REQUESTS, Run, parse_run, read_run};
+pub use unequal_prompts::UnequalPrompts;
 pub use where_to_look::LookAt;
 pub(super) use where_to_look::PLACES;
 
@@ -58,8 +60,16 @@ pub fn explain(target: &Run, leader: &Run) -> Option<Explanation> {
         longer,
     };
     let attribution = causes.rows(&factors, &shares);
-    let (where_to_look, look_at) = where_to_look::of(&attribution, difference, target.name());
-    Some(Explanation {
+    let (where_to_look, mut look_at) = where_to_look::of(&attribution, difference, target.name());
+    let unequal_prompts = UnequalPrompts::of([target, leader], &sides, whole.wall_s);
+    let mut warnings = observe::warnings(target, leader, &sides);
+    if let Some(unequal) = &unequal_prompts {
+        warnings.insert(0, unequal.told(target.name(), leader.name()));
+        if let Some(look_at) = look_at.as_mut().filter(|_| unequal.come_first()) {
+            look_at.first = format!("make the prompts equal, then {}", look_at.first);
+        }
+    }
+    let mut explanation = Explanation {
         target: observe::view(target),
         leader: observe::view(leader),
         difference_s: difference,
@@ -69,11 +79,18 @@ pub fn explain(target: &Run, leader: &Run) -> Option<Explanation> {
         ),
         what_if: what_if(&sides, &factors, longer, whole),
         observations: observe::observations(target, leader),
-        warnings: observe::warnings(target, leader, &sides),
+        warnings,
+        unequal_prompts,
         attribution,
         where_to_look,
         look_at,
-    })
+    };
+    if explanation.is_within_the_models_error() {
+        explanation.warnings.push(format!(
+            "the difference of {difference:+.2} s is smaller than what the model misses of the two runs: its causes say little"
+        ));
+    }
+    Some(explanation)
 }
 
 fn replay_of(side: &Side) -> Option<Outcome> {

@@ -2,7 +2,6 @@
 
 use super::model::Side;
 use super::record::RunView;
-use super::replay::PromptScale;
 use super::run::Run;
 
 /// A model that misses a run's wall time by more is not to be trusted.
@@ -75,16 +74,8 @@ pub fn warnings(target: &Run, leader: &Run, sides: &[Side; 2]) -> Vec<String> {
     for (run, side) in [target, leader].into_iter().zip(sides) {
         let scale = side.engine.prompt_scale.prefill;
         if scale != 1.0 {
-            let mut equal = side.clone();
-            equal.engine.prompt_scale = PromptScale::all(1.0);
-            let wall = super::replay_of(&equal).map_or_else(String::new, |outcome| {
-                format!(
-                    "; with equal prompts its wall time by the model is {:.1} s",
-                    outcome.wall_s
-                )
-            });
             warnings.push(format!(
-                "{}: the server counted {} prompt tokens where the client counted {} ({:+.1}%): the two engines did not do the same work, send prompts as token ids{wall}",
+                "{}: the server counted {} prompt tokens where the client counted {} ({:+.1}%)",
                 run.name(),
                 thousands(run.facts.server_prompt_tokens.unwrap_or_default()),
                 thousands(run.prompt_tokens()),

@@ -40,7 +40,8 @@ pub fn prefill_rate(
     };
     let mut tokens = 0.0;
     for window in &run.windows {
-        if !(window.may_prefill() || !apart && window.in_flight() >= 0.05) {
+        let counts = window.may_prefill() || (!apart && window.in_flight() >= 0.05);
+        if !counts {
             continue;
         }
         let mixed = (window.prompt_tokens * scale / interleave).min(window.steps());

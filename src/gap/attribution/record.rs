@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LookAt;
+use super::{LookAt, UnequalPrompts};
 use crate::gap::Attribution;
 
 /// The difference of two runs, split over its causes.
@@ -13,6 +13,10 @@ pub struct Explanation {
     pub leader: RunView,
     /// Wall time of the target less the leader's, in seconds.
     pub difference_s: f64,
+    /// Set where the two servers computed different numbers of prompt tokens:
+    /// the first thing to mend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unequal_prompts: Option<UnequalPrompts>,
     /// How well the model reproduces each run.
     pub model: ModelFit,
     /// Causes that sum to the difference; `unexplained` is the last.
@@ -60,6 +64,17 @@ pub struct ModelFit {
     pub leader_s: f64,
     pub target_error_pct: f64,
     pub leader_error_pct: f64,
+}
+
+impl Explanation {
+    /// Whether the difference is smaller than what the model misses of the two
+    /// runs: then its causes are noise.
+    pub fn is_within_the_models_error(&self) -> bool {
+        let missed = |pct: f64, wall_s: f64| (pct / 100.0 * wall_s).abs();
+        let error = missed(self.model.target_error_pct, self.target.wall_s)
+            + missed(self.model.leader_error_pct, self.leader.wall_s);
+        self.difference_s.abs() <= error
+    }
 }
 
 impl ModelFit {

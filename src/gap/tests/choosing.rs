@@ -189,5 +189,5 @@ fn pairs_that_share_a_launch_are_pointed_out() {
         record.scenarios[0].leader.as_ref().unwrap().launches,
         Some(1)
     );
-    assert!(record.warnings[0].contains("2 pairs rest on 1 server launch"));
+    assert!(record.warnings[0].contains("2 pairs rest on one server launch"));
 }

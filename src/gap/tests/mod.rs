@@ -280,8 +280,12 @@ fn rows_of_two_clients_do_not_compare() {
         row["client"] = client.into();
         row
     };
-    let sglang = by("sglang", 80.0, "sglang.bench_serving");
-    let two = rows(&[sglang.clone(), by("vllm", 100.0, "vllm bench serve")]);
+    let mut sglang = by("sglang", 80.0, "sglang.bench_serving");
+    // That client records no model.
+    sglang["model"] = "".into();
+    let mut vllm = by("vllm", 100.0, "vllm bench serve");
+    vllm["model"] = "qwen3-8b".into();
+    let two = rows(&[sglang.clone(), vllm]);
     let record = checked(&two);
     assert_eq!(record.decision, Decision::FixFairness);
     assert_eq!(

@@ -9,7 +9,7 @@ use super::scope::{Noted, campaign_of};
 use crate::campaign;
 use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
-use crate::gap::{self, GapRecord, GapRequest};
+use crate::gap::{self, GapRecord, GapRequest, ScenarioGap};
 use crate::mcp::{Hints, Tool, ToolContext};
 
 pub struct CheckGap;
@@ -72,13 +72,36 @@ fn run(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Noted<GapRec
         None => in_campaign(arguments, project_dir)?,
     };
     if arguments.detail == Detail::Summary {
-        for scenario in &mut noted.record.scenarios {
-            scenario.pairs.clear();
-            // The attribution itself stays; what it rests on is for `full`.
-            scenario.explanation = None;
-        }
+        shorten(&mut noted.record);
     }
     Ok(noted)
+}
+
+/// Scenarios and warnings of a summary.
+const MOST: usize = 5;
+
+/// Leaves the scenarios in which the target is furthest behind.
+fn shorten(record: &mut GapRecord) {
+    for scenario in &mut record.scenarios {
+        scenario.pairs.clear();
+        // The attribution itself stays; what it rests on is for `full`.
+        scenario.explanation = None;
+    }
+    let total = record.scenarios.len();
+    if total > MOST {
+        let gap = |scenario: &ScenarioGap| scenario.gap_pct.unwrap_or(f64::NEG_INFINITY);
+        record.scenarios.sort_by(|a, b| gap(a).total_cmp(&gap(b)));
+        record.scenarios.truncate(MOST);
+        record.truncated = true;
+    }
+    let warnings = record.warnings.len();
+    if warnings > MOST {
+        record.warnings.truncate(MOST);
+        let rest = warnings - MOST;
+        record
+            .warnings
+            .push(format!("{rest} more warnings: detail full shows them"));
+    }
 }
 
 fn in_campaign(

@@ -14,6 +14,7 @@ use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::remote;
 use crate::triage::{self, TriageRecord, TriageRequest};
 
 pub struct Profile;
@@ -140,7 +141,9 @@ fn begin(arguments: Arguments, project_dir: Option<&Path>) -> Result<JobFolder, 
         (None, Some(id), None) => {
             let job = job::open(id)?;
             if arguments.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             Ok(job)
         }

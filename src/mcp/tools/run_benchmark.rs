@@ -17,6 +17,7 @@ use crate::detail::Detail;
 use crate::fault::{Fault, FaultCode};
 use crate::job::{self, JobFolder};
 use crate::mcp::{Hints, Tool, ToolContext};
+use crate::remote;
 
 pub struct RunBenchmark;
 
@@ -127,7 +128,9 @@ fn begin(arguments: &Arguments, project_dir: Option<&Path>) -> Result<Begun, Fau
         (None, Some(id)) => {
             let job = job::open(id)?;
             if arguments.cancel {
-                job.cancel()?;
+                remote::cancel(&job)?;
+            } else {
+                remote::pick_up(&job)?;
             }
             Ok((job, None))
         }
