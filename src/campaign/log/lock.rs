@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::statfs::{Statfs, statfs};
+
 use super::owner::{self, Owner};
 use crate::disk::DiskError;
 
@@ -50,6 +52,7 @@ pub(super) fn take(log: &Path, kind: Option<LockKind>) -> Result<Turn, DiskError
 
 /// File systems on which a kernel's advisory lock may hold on one host only,
 /// by the magic numbers of `statfs(2)`.
+#[cfg(target_os = "linux")]
 const NETWORK: [i64; 9] = [
     0x6969,                 // NFS
     0x517b,                 // SMB
@@ -64,11 +67,20 @@ const NETWORK: [i64; 9] = [
 
 fn kind_for(log: &Path) -> LockKind {
     let folder = log.parent().unwrap_or(log);
-    let magic = nix::sys::statfs::statfs(folder).map(|stat| stat.filesystem_type().0);
-    match magic {
-        // The type's width differs between platforms.
-        #[allow(clippy::unnecessary_cast)]
-        Ok(magic) if NETWORK.contains(&(magic as i64)) => LockKind::OwnerFile,
+    match statfs(folder) {
+        Ok(stat) if is_network(&stat) => LockKind::OwnerFile,
         _ => LockKind::Kernel,
     }
+}
+
+/// The type's width differs between architectures.
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast)]
+fn is_network(stat: &Statfs) -> bool {
+    NETWORK.contains(&(stat.filesystem_type().0 as i64))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_network(stat: &Statfs) -> bool {
+    ["nfs", "smbfs", "afpfs", "webdav"].contains(&stat.filesystem_type_name())
 }
