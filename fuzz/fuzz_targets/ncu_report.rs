@@ -9,6 +9,8 @@ use libfuzzer_sys::fuzz_target;
 
 use ncu::{ReadOptions, parse_csv, read_from};
 
+#[path = "../../src/crash.rs"]
+mod crash;
 #[path = "../../src/detail.rs"]
 mod detail;
 #[path = "../../src/disk.rs"]
