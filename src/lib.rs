@@ -23,6 +23,7 @@ pub mod history;
 pub mod http;
 pub mod job;
 pub mod launch;
+mod load_point;
 pub mod mcp;
 pub mod ncu;
 pub mod nearest;

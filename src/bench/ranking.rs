@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::metrics::RowMetrics;
 use super::row::{Row, RowStatus};
 use super::session::Phase;
+use crate::load_point::load_point;
 
 /// A candidate's place in one scenario at one load, over its repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,20 +36,8 @@ pub struct Standing {
 impl Standing {
     /// The scenario with its load, for people.
     pub fn place(&self) -> String {
-        place(&self.scenario, self.request_rate, self.max_concurrency)
+        load_point(&self.scenario, self.request_rate, self.max_concurrency)
     }
-}
-
-/// A scenario at a load: `chat at 8 req/s, 16 in flight`.
-pub fn place(scenario: &str, request_rate: Option<f64>, max_concurrency: Option<u32>) -> String {
-    let mut place = scenario.to_owned();
-    if let Some(rate) = request_rate {
-        place.push_str(&format!(" at {rate} req/s"));
-    }
-    if let Some(cap) = max_concurrency {
-        place.push_str(&format!(", {cap} in flight"));
-    }
-    place
 }
 
 /// The standings of every candidate in every scenario and load, best first

@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
-use super::ranking::{Standing, place};
+use super::ranking::Standing;
 use super::request::BenchPayload;
 use super::row::{Row, RowStatus};
 use super::session::Phase;
 use super::{BenchError, BenchResult, rows_file};
 use crate::fault::Fault;
 use crate::job::{JobFolder, JobState, Progress};
+use crate::load_point::load_point;
 
 /// A benchmark job as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +75,7 @@ pub struct BriefRow {
 impl BriefRow {
     /// The scenario with its load, for people.
     pub fn place(&self) -> String {
-        place(&self.scenario, self.request_rate, self.max_concurrency)
+        load_point(&self.scenario, self.request_rate, self.max_concurrency)
     }
 }
 

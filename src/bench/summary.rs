@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::max_load::MaxLoad;
 use super::metrics::Verdict;
-use super::ranking::{Standing, place, standings};
+use super::ranking::{Standing, standings};
 use super::row::{Row, RowStatus};
 use super::session::Phase;
+use crate::load_point::load_point;
 
 /// The three parts: best commands by framework, the comparison across
 /// frameworks, and what failed or broke its SLA.
@@ -200,7 +201,7 @@ fn failures(text: &mut String, rows: &[Row]) {
             "- {} `{}`, {}, repeat {}: {reason}",
             row.framework,
             row.candidate_id,
-            place(
+            load_point(
                 &row.workload.scenario,
                 row.workload.request_rate,
                 row.workload.max_concurrency

@@ -6,6 +6,7 @@ use super::interval::{Sample, bootstrap};
 use super::record::{GapRequest, Other, Pair, ScenarioGap, SealedLeader, Unfair, Verdict};
 use super::rows::Row;
 use super::{DRIFT_REPORTED, DRIFT_UNFAIR, MAX_REPEATS, margin, one_pair_margin};
+use crate::load_point::load_point;
 
 /// The rows of one scenario at one load.
 pub struct Cell<'a> {
@@ -18,7 +19,7 @@ pub struct Cell<'a> {
 impl Cell<'_> {
     /// The scenario with its load, for messages.
     pub fn place(&self) -> String {
-        place(self.scenario, self.request_rate, self.max_concurrency)
+        load_point(self.scenario, self.request_rate, self.max_concurrency)
     }
 
     fn sealed<'s>(&self, leaders: &'s [SealedLeader]) -> Option<&'s SealedLeader> {
@@ -411,7 +412,7 @@ fn check_drift(
 impl ScenarioGap {
     /// The scenario with its load, for people.
     pub fn place(&self) -> String {
-        place(&self.scenario, self.request_rate, self.max_concurrency)
+        load_point(&self.scenario, self.request_rate, self.max_concurrency)
     }
 
     /// Whether the point estimate lies within ±1%.
@@ -419,17 +420,6 @@ impl ScenarioGap {
         self.gap_pct
             .is_some_and(|gap| (gap / 100.0).ln_1p().abs() <= margin())
     }
-}
-
-fn place(scenario: &str, request_rate: Option<f64>, max_concurrency: Option<f64>) -> String {
-    let mut place = scenario.to_owned();
-    if let Some(rate) = request_rate {
-        place.push_str(&format!(" at {rate} req/s"));
-    }
-    if let Some(cap) = max_concurrency {
-        place.push_str(&format!(", {cap} in flight"));
-    }
-    place
 }
 
 /// A log-ratio in percent.

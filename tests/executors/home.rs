@@ -18,6 +18,12 @@ pub struct Laptop {
 }
 
 impl Laptop {
+    /// Waits until a job's first row has come back here.
+    pub fn wait_for_a_row(&self) {
+        let rows = self.home.workspace().join("out/candidates.jsonl");
+        wait_for("a row", || rows.exists());
+    }
+
     pub fn new() -> Self {
         let home = Home::new();
         let root = home.workspace().parent().unwrap().to_path_buf();

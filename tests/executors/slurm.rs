@@ -194,13 +194,7 @@ fn a_node_that_dies_is_told_and_the_plan_resumes(cluster: &Cluster) {
     let laptop = laptop(cluster);
     let plan = slow(one(&laptop, &json!({"kind": "slurm"})), 4);
     let id = laptop.start(&plan);
-    wait_for("a row", || {
-        laptop
-            .home
-            .workspace()
-            .join("out/candidates.jsonl")
-            .exists()
-    });
+    laptop.wait_for_a_row();
     cluster.kill_node();
     let record = laptop.follow(&id);
     assert_eq!(record["state"], "failed", "{record:#}");

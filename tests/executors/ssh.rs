@@ -136,13 +136,7 @@ fn a_cancelled_job_leaves_no_process_there() {
     };
     let plan = slow(two(&laptop, "here"), 8);
     let id = laptop.start(&plan);
-    wait_for("a row", || {
-        laptop
-            .home
-            .workspace()
-            .join("out/candidates.jsonl")
-            .exists()
-    });
+    laptop.wait_for_a_row();
     let output = laptop.bench(&["--job", &id, "--cancel"]);
     assert!(output.status.success());
     assert_eq!(laptop.status(&id)["state"], "cancelled");

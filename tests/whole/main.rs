@@ -4,6 +4,7 @@ mod benchmark;
 mod budget;
 mod campaign;
 mod capture;
+mod capture_faults;
 mod command_line;
 mod engines;
 mod faults;
